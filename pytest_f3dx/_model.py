@@ -1,0 +1,103 @@
+"""The nouns: what a client asked, what it was answered, and how both stand in a cassette."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Headers = tuple[tuple[str, str], ...]
+"""(name, value) pairs in the order of the wire; names compare without case, repeated names are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: Upper case.
+        uri: Absolute, with scheme and host.
+        headers: As sent by the client.
+        body: The whole body in bytes; empty if there is none. As sent until `_content.decoded`
+            has undone its content encoding.
+    """
+
+    method: str
+    uri: str
+    headers: Headers = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A transport error instead of a response.
+
+    Attributes:
+        kind: Class of the client's exception with its module, such as ``httpx.ReadTimeout``.
+        message: Its text, redacted.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, or the failure in its place.
+
+    Attributes:
+        status: Status code; 0 if there is a failure.
+        reason: Reason phrase, often empty (HTTP/2 has none).
+        headers: As received.
+        body: The whole body in bytes. As received until `_content.decoded` has undone its
+            content encoding.
+        recorded_at: UTC, ISO 8601 to the second with ``Z``; empty if unknown.
+        took_ms: Milliseconds from sending the request to the last byte; None if unknown.
+        failure: What was raised instead; then status is 0 and headers and body are empty.
+    """
+
+    status: int
+    reason: str = ""
+    headers: Headers = ()
+    body: bytes = b""
+    recorded_at: str = ""
+    took_ms: int | None = None
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Interaction:
+    """A request and its responses in the order they were received.
+
+    Attributes:
+        fingerprint: ``b3:`` and 64 lower-case hex digits.
+        request: Redacted, content encoding undone.
+        responses: At least one; redacted, content encoding undone.
+    """
+
+    fingerprint: str
+    request: Request
+    responses: list[Response]
+
+
+@dataclass(slots=True)
+class Cassette:
+    """The recorded traffic of one test.
+
+    Attributes:
+        test: Node id of the test that recorded it.
+        interactions: By fingerprint, in the order of first request.
+        ignore: JSONPaths taken out of bodies before hashing.
+        replace: (regex, placeholder) pairs applied to strings before hashing.
+        match_headers: Names of headers that are part of the key, lower case, sorted.
+    """
+
+    test: str
+    interactions: dict[str, Interaction] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    replace: tuple[tuple[str, str], ...] = ()
+    match_headers: tuple[str, ...] = ()
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """Return the first value of a header, or None; the name compares without case."""
+    wanted = name.lower()
+    return next((value for key, value in headers if key.lower() == wanted), None)

@@ -1,0 +1,87 @@
+"""Which recorder answers a request that is being sent right now.
+
+A client patch asks `current()`. The answer comes from the context (so that tasks and
+context-copying threads of one test stay with it), else from the one test that is running (bare
+threads and event loops made earlier have no context of ours). A request sent from within a live
+request that we already follow is not seen: a layered client counts once.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_f3dx._model import Request, Response
+
+
+class Ticket(Protocol):
+    """A request that was asked for, with its place in the order of the cassette.
+
+    Attributes:
+        request: As the client sent it; what goes live, never redacted.
+        response: The recorded response with its content encoding undone; None: go live, then
+            call `Recorder.answer` or `Recorder.fail`.
+    """
+
+    request: Request
+    response: Response | None
+
+
+class Recorder(Protocol):
+    """What a client patch needs of the recorder of a test. Every method may be called from any thread."""
+
+    def ask(self, request: Request) -> Ticket:
+        """Reserve the request's place and look for its recording.
+
+        Raises:
+            Refusal: No recording answers and none may be made (a miss), or the cassette is damaged.
+        """
+
+    async def ask_async(self, request: Request) -> Ticket:
+        """Do the same without ever blocking the event loop while another task records the same request."""
+
+    def answer(self, ticket: Ticket, response: Response) -> None:
+        """Keep a live response as it was received, encoded body and all, before the test sees it."""
+
+    def fail(self, ticket: Ticket, error: BaseException) -> None:
+        """Note that the live request raised instead; the caller raises the error again."""
+
+
+_context: ContextVar[Recorder | None] = ContextVar("f3dx_recorder", default=None)
+_live: ContextVar[bool] = ContextVar("f3dx_live", default=False)
+_active: list[Recorder] = []
+
+
+def current() -> Recorder | None:
+    """Return the recorder that must answer a request sent here and now; None: leave it alone."""
+    if not _active or _live.get():
+        return None
+    return _context.get() or _active[-1]
+
+
+@contextmanager
+def live() -> Iterator[None]:
+    """Mark the requests sent inside as parts of a live request that is already followed."""
+    token = _live.set(True)
+    try:
+        yield
+    finally:
+        _live.reset(token)
+
+
+@contextmanager
+def routed(recorder: Recorder) -> Iterator[None]:
+    """Send every request made inside to a recorder."""
+    token = _context.set(recorder)
+    _active.append(recorder)
+    try:
+        yield
+    finally:
+        _active.remove(recorder)
+        _context.reset(token)
+
+

@@ -1,0 +1,166 @@
+"""Every error this package raises, and the one shape their texts have.
+
+    F3dxError (Exception)          slug               raised when
+    ├── SettingsError              settings           an option, marker argument or ini value is wrong
+    ├── CassetteError              cassette-damaged   a cassette cannot be understood
+    │   ├── CassetteFormatError    cassette-format    it is of a newer or foreign format
+    │   ├── CassetteAccessError    cassette-access    the operating system refuses to read or write it
+    │   └── BlobError              blob-damaged       a blob is absent or is not what its name says
+    ├── PendingError               pending-damaged    the journal of pending exchanges cannot be used
+    ├── UnplayedError              unplayed           a passing replay left interactions unplayed
+    └── ClientError                client-unsupported a client is too old to be intercepted
+    Refusal (BaseException)        (of its cause)     one of the above inside a client's call
+    └── CassetteMiss               cassette-miss      no recording answers a request
+
+``Refusal`` is a ``BaseException`` on purpose: the retry loops of SDKs and broad ``except
+Exception`` clauses would turn it into "Connection error." after seconds of back-off
+(tests/test_miss.py holds this).
+
+Every text reads: what happened and the slug; then one fact a line; then the fix. See docs/errors.md.
+This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_LABEL_WIDTH = 10
+# C0 and C1 controls except tab and newline, and bidirectional overrides: a cassette must not drive a terminal.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters so that text from a cassette is safe on a terminal.
+
+    Args:
+        text: Any text; newlines and tabs are kept.
+
+    Returns:
+        The text with every other control character as ``\xNN`` or ``\uNNNN``.
+    """
+    return _CONTROL.sub(lambda m: m.group().encode("unicode_escape").decode("ascii"), text)
+
+
+def render(what: str, slug: str, facts: Iterable[tuple[str, str]]) -> str:
+    """Build the one message shape: ``f3dx: what [slug]`` and a line for each fact.
+
+    Args:
+        what: What happened, lower case, no full stop.
+        slug: The class of the error, a heading in docs/errors.md.
+        facts: (label, value) pairs; later lines of a value are aligned below the first.
+
+    Returns:
+        Text without a newline at its end, safe on a terminal.
+    """
+    lines = [f"f3dx: {what} [{slug}]"]
+    for label, value in facts:
+        first, *rest = value.split("\n")
+        lines.append(f"  {label:<{_LABEL_WIDTH}}{first}")
+        lines.extend(f"  {'':<{_LABEL_WIDTH}}{line}" for line in rest)
+    return printable("\n".join(lines))
+
+
+class F3dxError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        what: What happened, in a few words.
+        facts: (label, value) pairs of the message, in order.
+        slug: The heading in docs/errors.md.
+    """
+
+    slug: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *facts: tuple[str, str]) -> None:
+        """Build the text once from its facts."""
+        self.what = what
+        self.facts = facts
+        super().__init__(render(what, self.slug, facts))
+
+
+class SettingsError(F3dxError):
+    """An option, an ini value or a marker argument is unknown or of the wrong type."""
+
+    slug = "settings"
+
+
+class CassetteError(F3dxError):
+    """A cassette cannot be understood; it is left byte for byte as it is.
+
+    Attributes:
+        path: The file.
+        line: The line, counted from 1, or None if the whole file is meant.
+    """
+
+    slug = "cassette-damaged"
+
+    def __init__(self, path: Path, what: str, *facts: tuple[str, str], line: int | None = None) -> None:
+        """Name the file and the line first, then the facts; the last fact is the fix."""
+        self.path = path
+        self.line = line
+        where = str(path) if line is None else f"{path}:{line}"
+        super().__init__(what, ("cassette", where), *facts)
+
+
+class CassetteFormatError(CassetteError):
+    """The cassette is of a newer format or of another tool."""
+
+    slug = "cassette-format"
+
+
+class CassetteAccessError(CassetteError):
+    """The operating system refuses to read or write the cassette."""
+
+    slug = "cassette-access"
+
+
+class BlobError(CassetteError):
+    """A blob that a cassette refers to is absent, or is not what its name says."""
+
+    slug = "blob-damaged"
+
+
+class PendingError(F3dxError):
+    """The journal of pending exchanges cannot be read or written."""
+
+    slug = "pending-damaged"
+
+
+class UnplayedError(F3dxError):
+    """A passing replay left recorded interactions unplayed."""
+
+    slug = "unplayed"
+
+
+class ClientError(F3dxError):
+    """An HTTP client is of a version that cannot be intercepted, and is refused instead of going live."""
+
+    slug = "client-unsupported"
+
+
+class Refusal(BaseException):
+    """Carries an error through client code that would catch, retry or reword an ``Exception``.
+
+    Attributes:
+        error: The error that says what is wrong.
+    """
+
+    def __init__(self, error: F3dxError) -> None:
+        """Take the text of the error over as it is."""
+        self.error = error
+        super().__init__(str(error))
+
+
+class MissError(F3dxError):
+    """The text and the facts of a miss; raised to the code under test as `CassetteMiss`."""
+
+    slug = "cassette-miss"
+
+
+class CassetteMiss(Refusal):
+    """No recording answers a request, and the record mode forbids to ask for one."""
