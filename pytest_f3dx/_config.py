@@ -1,0 +1,204 @@
+"""The settings, declared side by side, and `resolve`: the only place where precedence is decided.
+
+Command line > marker > fixture ``f3dx_config`` > ini file > default; each setting on its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_f3dx.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+RECORD_MODES = ("none", "once", "new_episodes", "all")
+REPEATS = ("sequence", "first", "strict")
+UNPLAYED = ("fail", "warn", "ignore")
+ARROW = "=>"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What holds for one test.
+
+    Attributes:
+        record: Record mode: ``none``, ``once``, ``new_episodes`` or ``all``.
+        name: Name of a cassette shared by several tests; None: the test has its own.
+        ignore: JSONPaths (RFC 9535) left out of the fingerprint.
+        replace: (regex, placeholder) pairs applied to strings before the fingerprint.
+        match_headers: Request headers that belong to the fingerprint, lower case, sorted.
+        repeats: What a request sent again gets: ``sequence``, ``first`` or ``strict``.
+        unplayed: What an interaction left unplayed does: ``fail``, ``warn`` or ``ignore``.
+        keep_headers: Headers stored beside the usual ones, lower case, sorted.
+    """
+
+    record: str = "none"
+    name: str | None = None
+    ignore: tuple[str, ...] = ()
+    replace: tuple[tuple[str, str], ...] = ()
+    match_headers: tuple[str, ...] = ()
+    repeats: str = "sequence"
+    unplayed: str = "fail"
+    keep_headers: tuple[str, ...] = ()
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the known word closest to a wrong one, or nothing."""
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _choice(*accepted: str) -> Callable[[str, object], str]:
+    def check(source: str, value: object) -> str:
+        if isinstance(value, str) and value in accepted:
+            return value
+        raise SettingsError(
+            f"{source} is {value!r}{nearest(value, accepted)}", ("accepted", ", ".join(accepted))
+        )
+
+    return check
+
+
+def _is_word_list(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(word, str) and word for word in value)
+
+
+def _words(source: str, value: object) -> tuple[str, ...]:
+    if _is_word_list(value):
+        return tuple(value)  # type: ignore[arg-type]  # _is_word_list has looked
+    raise SettingsError(f"{source} is {value!r}", ("accepted", "a list of strings"))
+
+
+def _header_names(source: str, value: object) -> tuple[str, ...]:
+    return tuple(sorted({word.lower() for word in _words(source, value)}))
+
+
+def _pair(source: str, value: object) -> tuple[str, str]:
+    if isinstance(value, str) and ARROW in value:  # the form of a line in an ini file
+        pattern, _, placeholder = value.rpartition(ARROW)
+        return pattern.strip(), placeholder.strip()
+    if _is_word_list(value) and len(value) == 2:  # type: ignore[arg-type]  # noqa: PLR2004 (a pair)
+        return tuple(value)  # type: ignore[return-value,arg-type]  # _is_word_list has looked
+    raise SettingsError(
+        f"{source} has {value!r}", ("accepted", f"(regex, placeholder), or 'regex {ARROW} placeholder'")
+    )
+
+
+def _pairs(source: str, value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise SettingsError(f"{source} is {value!r}", ("accepted", "a list of (regex, placeholder) pairs"))
+    return tuple(_pair(source, pair) for pair in value)
+
+
+def _cassette_name(source: str, value: object) -> str:
+    from pytest_f3dx._names import check_name  # noqa: PLC0415 (only for tests that name a cassette)
+
+    if not isinstance(value, str):
+        raise SettingsError(f"{source} is {value!r}", ("accepted", "a string such as 'shared/login'"))
+    return check_name(source, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting and the places it can be set in.
+
+    Attributes:
+        name: Marker argument and key of ``f3dx_config``; the ini key is ``f3dx_`` and the name.
+        check: Takes the source and the value given, returns it normalised or raises SettingsError.
+        flag: Command line option, or empty.
+        ini: Type of the ini value as pytest names it, or empty: it cannot stand in an ini file.
+        marker: Whether the marker takes it.
+        text: What it does, for ``--help``.
+    """
+
+    name: str
+    check: Callable[[str, object], Any]
+    flag: str = ""
+    ini: str = "string"
+    marker: bool = True
+    text: str = ""
+
+
+SETTINGS = (
+    Setting(
+        "record",
+        _choice(*RECORD_MODES),
+        flag="--f3dx-record",
+        text="record mode: none (default, replay only), once, new_episodes or all",
+    ),
+    Setting("name", _cassette_name, ini="", text="name of a cassette that several tests share"),
+    Setting("ignore", _words, ini="linelist", text="JSONPaths that do not count in the fingerprint"),
+    Setting(
+        "replace",
+        _pairs,
+        ini="linelist",
+        text=f"'regex {ARROW} placeholder' lines applied to strings before the fingerprint",
+    ),
+    Setting(
+        "match_headers", _header_names, ini="linelist", text="request headers that count in the fingerprint"
+    ),
+    Setting(
+        "repeats",
+        _choice(*REPEATS),
+        text="what a request sent again gets: sequence (default), first or strict",
+    ),
+    Setting(
+        "unplayed",
+        _choice(*UNPLAYED),
+        text="what an interaction left unplayed by a passing replay does: fail (default), warn or ignore",
+    ),
+    Setting(
+        "keep_headers", _header_names, ini="linelist", marker=False, text="headers to store beside the usual"
+    ),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def check_source(source: str, values: Mapping[str, object], *, marker: bool = False) -> dict[str, Any]:
+    """Check the settings of one source and return them normalised.
+
+    Args:
+        source: How the source is called in an error, such as ``@pytest.mark.f3dx_cache``.
+        values: Settings by name.
+        marker: Take only those that a marker may set.
+
+    Raises:
+        SettingsError: A name is unknown or a value is not accepted; names the nearest valid one.
+    """
+    known = [setting.name for setting in SETTINGS if setting.marker or not marker]
+    for name in values:
+        if name not in known:
+            raise SettingsError(
+                f"{source} has no setting {name!r}{nearest(name, known)}", ("accepted", ", ".join(known))
+            )
+    return {name: _BY_NAME[name].check(f"{name} of {source}", value) for name, value in values.items()}
+
+
+def check_loosening(values: Mapping[str, Any]) -> None:
+    """Check JSONPaths, regexes and header names, which is for `_fingerprint` to say.
+
+    Raises:
+        SettingsError: One of them is invalid.
+    """
+    loosening = {name: values[name] for name in ("ignore", "replace", "match_headers") if values.get(name)}
+    if loosening:
+        from pytest_f3dx._fingerprint import check_settings  # noqa: PLC0415 (needed by few tests, heavy)
+
+        check_settings(**loosening)
+
+
+def resolve(
+    *,
+    flag: Mapping[str, object],
+    marker: Mapping[str, object],
+    fixture: Mapping[str, object],
+    ini: Mapping[str, object],
+) -> Config:
+    """Decide every setting by precedence: flag > marker > fixture > ini > default.
+
+    Each source holds only what was set in it, checked by `check_source`.
+    """
+    return Config(**{**ini, **fixture, **marker, **flag})  # type: ignore[arg-type]  # checked by source

@@ -1,0 +1,308 @@
+"""Pending exchanges: recorded and paid for, not yet in a cassette.
+
+Every finished exchange is one line of a journal below ``<cassette dir>/.pending/``, redacted,
+flushed and fsynced before the test sees the response. A journal belongs to one process, which
+holds a lock on it; the kernel drops the lock when the process dies, and the next recording run
+takes the exchanges over instead of paying again.
+
+    .pending/<cassette>-<hash>/<process>.jsonl     first line: what it is; then ``crc32 json`` lines
+    .pending/<cassette>-<hash>/run-<run id>        this run has created or rewritten the cassette
+    .pending/lock                                  held while a cassette is rewritten or a folder here
+                                                   is made or removed
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_f3dx._lock import locked, try_lock
+from pytest_f3dx._model import Failure, Request, Response
+from pytest_f3dx.errors import F3dxError, PendingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path, PurePosixPath
+
+FORMAT = "f3dx-pending/1"
+FOLDER = ".pending"
+_STALE_MARK_S = 86_400  # marks of runs that ended a day ago are swept
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One finished request and what came back.
+
+    Attributes:
+        seq: Place of the request in the order in which the test asked.
+        fingerprint: ``b3:`` and 64 hex digits.
+        request: Redacted, content encoding undone.
+        response: Redacted, content encoding undone.
+    """
+
+    seq: int
+    fingerprint: str
+    request: Request
+    response: Response
+
+
+def _encode(exchange: Exchange) -> bytes:
+    request, response = exchange.request, exchange.response
+    fact: dict[str, Any] = {
+        "seq": exchange.seq,
+        "fingerprint": exchange.fingerprint,
+        "request": [request.method, request.uri, request.headers, _b64(request.body)],
+        "response": [
+            response.status,
+            response.reason,
+            response.headers,
+            _b64(response.body),
+            response.recorded_at,
+            response.took_ms,
+        ],
+    }
+    if response.failure:
+        fact["failure"] = [response.failure.kind, response.failure.message]
+    return _line(json.dumps(fact).encode("ascii"))
+
+
+def _decode(fact: dict[str, Any]) -> Exchange:
+    method, uri, headers, body = fact["request"]
+    status, reason, response_headers, response_body, recorded_at, took_ms = fact["response"]
+    failure = Failure(*fact["failure"]) if "failure" in fact else None
+    return Exchange(
+        fact["seq"],
+        fact["fingerprint"],
+        Request(method, uri, _pairs(headers), base64.b64decode(body)),
+        Response(
+            status,
+            reason,
+            _pairs(response_headers),
+            base64.b64decode(response_body),
+            recorded_at,
+            took_ms,
+            failure,
+        ),
+    )
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in items)
+
+
+def _line(data: bytes) -> bytes:
+    return b"%08x %s\n" % (zlib.crc32(data), data)
+
+
+def _facts(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the facts of a journal; a torn last line was never acknowledged and is left out."""
+    *lines, torn = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        crc, _, data = line.partition(b" ")
+        if crc != b"%08x" % zlib.crc32(data):
+            raise PendingError(
+                "a journal of pending exchanges is damaged",
+                ("journal", f"{path}:{number}"),
+                ("fix", "remove this line to keep the others, or the file to record anew"),
+            )
+        yield json.loads(data)
+    del torn
+
+
+class Journal:
+    """The pending exchanges of one cassette, those of this process and those that dead ones left.
+
+    Methods may be called from any thread, one at a time: the recorder holds its own lock.
+    """
+
+    def __init__(self, root: Path, cassette: PurePosixPath, run: str) -> None:
+        """Note where the journals of a cassette stand; nothing is read or made yet.
+
+        Args:
+            root: The cassette directory.
+            cassette: Path of the cassette in it.
+            run: Id of the test run, the same in all its workers.
+        """
+        digest = hashlib.blake2b(str(cassette).encode()).hexdigest()[:16]
+        self._pending = root / FOLDER
+        self.folder = self._pending / f"{cassette.stem[:60]}-{digest}"
+        self._cassette = cassette
+        self._mark = self.folder / f"run-{run}"
+        self._own: int | None = None
+        self._own_path: Path | None = None
+        self._held: dict[Path, int] = {}
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make sure that an exchange can be kept, before anything is paid for.
+
+        Raises:
+            PendingError: The directory cannot be written.
+        """
+        try:
+            if self._own is None:
+                self._own = self._open_own()
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def append(self, exchange: Exchange) -> None:
+        """Write an exchange and do not return before it is on the disk.
+
+        Raises:
+            PendingError: The disk is full or the directory cannot be written; nothing of the
+                exchange is left in the journal.
+        """
+        self.open()
+        assert self._own is not None  # noqa: S101 (open() has seen to it)
+        try:
+            self._write(self._own, _encode(exchange))
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> PendingError:
+        return PendingError(
+            "a recorded exchange cannot be kept",
+            ("journal", str(self.folder)),
+            ("reason", error.strerror or str(error)),
+            ("fix", "make room or make the directory writable, then record again"),
+        )
+
+    @staticmethod
+    def _write(handle: int, data: bytes) -> None:
+        start = os.lseek(handle, 0, os.SEEK_END)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        except OSError:
+            with suppress(OSError):  # shrinking works on a full disk; if not, the torn line is dropped on reading
+                os.ftruncate(handle, start)
+            raise
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        ignore = self._pending / ".gitignore"
+        if not ignore.exists():
+            ignore.write_bytes(b"# pending exchanges are never committed\n*\n")
+
+    def _open_own(self) -> int:
+        path = self.folder / f"{os.getpid()}-{time.time_ns():x}.jsonl"
+        with self.rewriting():
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            try_lock(handle)
+        head = {"format": FORMAT, "cassette": str(self._cassette)}
+        self._own_path = path
+        self._write(handle, _line(json.dumps(head).encode()))
+        return handle
+
+    # -- taking over ---------------------------------------------------------------------------
+
+    def adopt(self) -> list[Exchange]:
+        """Return what dead processes left, and hold it until `release` or `settle`.
+
+        Raises:
+            PendingError: A journal is damaged other than by being cut off.
+        """
+        found: list[Exchange] = []
+        if not self.folder.is_dir():
+            return found
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path != self._own_path and self._hold(path):
+                found += [_decode(fact) for fact in _facts(path) if "format" not in fact]
+        return found
+
+    def _hold(self, path: Path) -> bool:
+        """Lock a journal; False if a living process has it or has just settled it."""
+        try:
+            handle = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        if try_lock(handle) and path.exists():
+            self._held[path] = handle
+            return True
+        os.close(handle)
+        return False
+
+    def release(self) -> None:
+        """Let go of every journal; the exchanges stay for the next recording run."""
+        handles = [*self._held.values(), *([self._own] if self._own is not None else [])]
+        self._held.clear()
+        self._own = self._own_path = None
+        for handle in handles:
+            os.close(handle)
+
+    def settle(self, unused: list[Exchange]) -> None:
+        """Drop the journals whose exchanges are in the cassette now; keep those not asked for.
+
+        Args:
+            unused: Adopted exchanges that the passing test did not ask for. They were paid for, so
+                they move to a journal of their own.
+        """
+        done = [*self._held, *([self._own_path] if self._own_path else [])]
+        held, own = dict(self._held), self._own
+        if unused:
+            self._held, self._own, self._own_path = {}, None, None
+            for exchange in unused:
+                self.append(exchange)
+        for path in done:
+            path.unlink(missing_ok=True)
+        self.release()
+        for handle in (*held.values(), *([own] if own is not None else [])):
+            with suppress(OSError):  # closed by release() where nothing was kept
+                os.close(handle)
+
+    # -- the run -------------------------------------------------------------------------------
+
+    def is_marked(self) -> bool:
+        """Whether this run has created or rewritten the cassette, in whatever worker."""
+        return self._mark.exists()
+
+    def mark(self) -> None:
+        """Note for all workers of this run that the cassette is of this run; call it while `rewriting`."""
+        self._mark.touch()
+
+    @contextmanager
+    def rewriting(self) -> Iterator[None]:
+        """Hold the lock under which a cassette is read, merged and replaced."""
+        self._pending.mkdir(parents=True, exist_ok=True)
+        with locked(self._pending / "lock"):
+            self._make_folder()
+            yield
+
+
+def tidy(root: Path, run: str) -> None:
+    """Remove what a run leaves beside its journals, at its end: its marks and what is empty.
+
+    What cannot be removed stays: nothing depends on it.
+    """
+    pending = root / FOLDER
+    if pending.is_dir():
+        with suppress(OSError, F3dxError):
+            _tidy(pending, run)
+
+
+def _tidy(pending: Path, run: str) -> None:
+    with locked(pending / "lock"):
+        for mark in pending.glob("*/run-*"):
+            if mark.name == f"run-{run}" or time.time() - mark.stat().st_mtime > _STALE_MARK_S:
+                mark.unlink(missing_ok=True)
+        for folder in pending.iterdir():
+            with suppress(OSError):
+                folder.rmdir()
+        if {path.name for path in pending.iterdir()} <= {".gitignore", "lock"}:
+            (pending / ".gitignore").unlink(missing_ok=True)
+            (pending / "lock").unlink(missing_ok=True)
+    pending.rmdir()

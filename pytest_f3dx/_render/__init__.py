@@ -1,0 +1,1 @@
+"""From facts to text; nothing here decides or prints."""
