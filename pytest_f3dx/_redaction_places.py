@@ -1,0 +1,263 @@
+"""Where a name and its value stand: JSON, query strings, forms, multipart, cookies.
+
+JSON is read in the raw text, at the position of each key, not through a parse: so it works the
+same in a body, in NDJSON, in SSE, in a prompt that quotes JSON, in JSON inside a JSON string (any
+depth of escaping) and in JSON that is cut off; and every other byte stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_plus
+
+from pytest_f3dx._redaction_names import Meaning, field_meaning, is_secret, parameter_meaning
+from pytest_f3dx._redaction_shapes import Find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A key and its colon; backslashes before the closing quote say how deep in strings it stands.
+_KEY = re.compile(r'"([\w.$ \\-]{2,80})"(?:\s|\\+[nrt])*:', re.ASCII)
+_SPACE = re.compile(r"(?:\s|\\+[nrt])*", re.ASCII)
+_QUOTE = re.compile(r'(\\*)"|\n')
+_WRAPPED = re.compile(r'\{(?:\s|\\+[nrt])*\\*"(?:value|plaintext)\\*"(?:\s|\\+[nrt])*:', re.ASCII)
+_NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
+_TEXT_TOKEN = re.compile(
+    r'"(?:logprobs?|top_logprobs|bytes|prob|probability|score|rank|token_str|token_id|offset|text_offset|start|end'
+    r'|entity|special|index|delta)\\*"\s*:',
+    re.ASCII,
+)
+_OBJECT_REACH = 400  # characters on each side in which the siblings of a bare "token" are looked for
+
+
+def json_finds(text: str) -> Iterator[Find]:
+    """Yield the leaves whose JSON key means a credential.
+
+    Strings and numbers count, and those in arrays; objects, booleans and null do not, so that a
+    JSON schema's property called ``password`` survives.
+    """
+    wanted = {key: meaning for key in set(_KEY.findall(text)) if (meaning := field_meaning(_plain_key(key)))}
+    if not wanted:
+        return
+    for match in _KEY.finditer(text):
+        meaning = wanted.get(match[1])
+        if meaning is None:
+            continue
+        depth = _depth(text, match.start())
+        if depth is not None:
+            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning)
+
+
+def _plain_key(raw: str) -> str:
+    r"""Undo escapes in a key, such as ``pass\u0077ord``; those of its closing quote go."""
+    key = raw.rstrip("\\")
+    return _unescaped(key, 0) if "\\" in key else key
+
+
+def _depth(text: str, quote: int) -> int | None:
+    """Return in how many strings a quote stands: 0, 1, 3, 7 backslashes before it are 0, 1, 2, 3."""
+    start = quote
+    while start and text[start - 1] == "\\":
+        start -= 1
+    count = quote - start + 1
+    return count.bit_length() - 1 if count & (count - 1) == 0 else None
+
+
+def _skip_space(text: str, position: int) -> int:
+    """Return the position behind white space, escaped or not."""
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _leaves(text: str, position: int, depth: int, meaning: Meaning) -> Iterator[Find]:
+    """Yield the leaf that begins here, or those of the array that does."""
+    if text[position : position + 1] == "[":
+        yield from _array_leaves(text, position + 1, depth, meaning)
+        return
+    wrapped = _WRAPPED.match(text, position)
+    if wrapped:  # {"client_secret": {"value": …, "expires_at": …}}
+        position = _skip_space(text, wrapped.end())
+    find = _leaf(text, position, depth, meaning)
+    if find and is_secret(find.value, meaning) and not (meaning.least and _is_text_token(text, find)):
+        yield find
+
+
+def _leaf(text: str, position: int, depth: int, meaning: Meaning) -> Find | None:
+    """Return the string or number that begins here, secret or not."""
+    quote = "\\" * ((1 << depth) - 1) + '"'
+    if text.startswith(quote, position):
+        start = position + len(quote)
+        end = _string_end(text, start, depth)
+        return Find(start, end, meaning.name, _unescaped(text[start:end], depth))
+    number = _NUMBER.match(text, position)
+    # A number below a name that is only perhaps a credential is an id or a count.
+    if number is None or meaning.least:
+        return None
+    return Find(position, number.end(), meaning.name, number.group(), quote)
+
+
+def _array_leaves(text: str, position: int, depth: int, meaning: Meaning) -> Iterator[Find]:
+    """Yield the leaves of an array and of arrays in it; the objects in it speak for themselves."""
+    arrays, objects = 1, 0
+    while arrays and position < len(text):
+        find = _leaf(text, position, depth, meaning)
+        if find:
+            if not objects and is_secret(find.value, meaning):
+                yield find
+            position = max(find.end, position + 1)
+            # Behind the closing quote of a string; a number has none.
+            position += 0 if find.quote else 1 << depth
+            continue
+        char = text[position]
+        arrays += (char == "[") - (char == "]")
+        objects += (char == "{") - (char == "}")
+        position += 1
+
+
+def _string_end(text: str, start: int, depth: int) -> int:
+    """Return the position of the backslashes and quote that close a string, or where it is cut off."""
+    unit = 1 << depth
+    for match in _QUOTE.finditer(text, start):
+        if match[1] is None:
+            return match.start()
+        backslashes = match.end() - 1 - match.start()
+        if backslashes < unit - 1:  # the string around it ends: this one is cut off
+            return match.start()
+        if (backslashes - (unit - 1)) % (2 * unit) == 0:
+            return match.end() - unit
+    return len(text)
+
+
+def _unescaped(raw: str, depth: int) -> str:
+    """Undo JSON escapes, once for each string around it and once for its own; raw text if they are broken."""
+    value = raw
+    for _ in range(depth + 1 if "\\" in raw else 0):
+        try:
+            value = str(json.loads(f'"{value}"', strict=False))
+        except ValueError:
+            return raw
+    return value
+
+
+def _is_text_token(text: str, find: Find) -> bool:
+    """Tell a token of text from a credential by what stands beside it in its object."""
+    left = text.rfind("{", max(0, find.start - _OBJECT_REACH), find.start)
+    right = text.find("}", find.end, find.end + _OBJECT_REACH)
+    beside = (
+        text[max(left, 0) : find.start] + text[find.end : right if right >= 0 else find.end + _OBJECT_REACH]
+    )
+    return _TEXT_TOKEN.search(beside) is not None
+
+
+_PAIR = re.compile(r"([^=&;#?]*)=([^&#]*)")
+
+
+def pair_finds(text: str, start: int, end: int) -> Iterator[Find]:
+    """Yield the values of a query string or form whose name means a credential.
+
+    Args:
+        text: Text that holds the pairs.
+        start: Where they begin.
+        end: Where they end.
+
+    Yields:
+        One find a value, still percent-encoded in the text, decoded in ``value``.
+    """
+    for match in _PAIR.finditer(text, start, end):
+        yield from _parameter(match.start(2), match[1], match[2])
+
+
+def _parameter(start: int, name: str, raw: str) -> Iterator[Find]:
+    """Yield a parameter's value if it is a secret."""
+    meaning = parameter_meaning(unquote_plus(name))
+    value = unquote_plus(raw, encoding="latin-1")
+    if meaning and is_secret(value, meaning):
+        yield Find(start, start + len(raw), meaning.name, value)
+
+
+# A parameter of an address somewhere in a text; `&` may be escaped as &amp; (HTML) or \u0026 (Go, Ruby).
+_LINKED_NAME = r"([A-Za-z][\w.%-]{0,40})="
+_LINKED_VALUE = r"([^&\s\"'<>\\#()\[\]{}`,]+)"
+_LINKED_NAMES = re.compile(r"[?&;]" + _LINKED_NAME, re.ASCII)
+_LINKED = re.compile(r"(?:[?&]|&amp;)" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
+_LINKED_ESCAPED = re.compile(r"\\u0026" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
+
+
+def link_finds(text: str) -> Iterator[Find]:
+    """Yield parameters that mean a credential in addresses within a text, such as signed links."""
+    if any(parameter_meaning(unquote_plus(name)) for name in set(_LINKED_NAMES.findall(text))):
+        yield from _linked(_LINKED, text)
+    if "\\u0026" in text:
+        yield from _linked(_LINKED_ESCAPED, text)
+
+
+def _linked(pattern: re.Pattern[str], text: str) -> Iterator[Find]:
+    """Yield the parameters that one spelling of ``&`` shows."""
+    for match in pattern.finditer(text):
+        yield from _parameter(match.start(2), match[1], match[2].rstrip(".;"))
+
+
+_AUTHORITY = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#\\]*)@")
+
+
+def address_finds(url: str) -> Iterator[Find]:
+    """Yield the secrets of a URL that its structure shows: userinfo, query and fragment."""
+    authority = _AUTHORITY.match(url)
+    if authority:
+        yield from _userinfo(authority.start(1), authority[1])
+    position = min((at for at in (url.find("?"), url.find("#")) if at >= 0), default=len(url))
+    yield from pair_finds(url, position, len(url))
+
+
+# Not before an @: in a userinfo the encoded spelling is the one that parses.
+_ENCODED_PLACEHOLDER = re.compile(r"%5Bredacted(?::|%3A)[a-z0-9-]+%5D(?!:?@)", re.IGNORECASE)
+
+
+def plain_placeholders(url: str) -> str:
+    """Make the placeholders of a URL readable that a client has percent-encoded, save in a userinfo."""
+    if "%5" not in url:
+        return url
+    return _ENCODED_PLACEHOLDER.sub(lambda match: unquote(match.group()).lower(), url)
+
+
+def _userinfo(start: int, userinfo: str) -> Iterator[Find]:
+    """Yield the password, or the user if there is none (tokens are given so)."""
+    user, colon, password = userinfo.partition(":")
+    at, raw = (start + len(user) + 1, password) if colon and password else (start, user)
+    meaning = Meaning("userinfo")
+    value = unquote_plus(raw)
+    if is_secret(value, meaning):
+        yield Find(at, at + len(raw), meaning.name, value, encoded=True)
+
+
+_BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^\s;]+))", re.IGNORECASE)
+_DISPOSITION_NAME = re.compile(
+    r"content-disposition:[^\r\n]*?[;\s]name=(?:\"([^\"\r\n]*)\"|([^\s;]+))", re.IGNORECASE
+)
+_HEAD_END = re.compile(r"\r?\n\r?\n")
+
+
+def multipart_finds(text: str, content_type: str) -> Iterator[Find]:
+    """Yield the contents of the parts of a multipart body whose name means a credential."""
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        return
+    delimiter = re.compile(r"(?:^|\r?\n)--" + re.escape(found[1] or found[2]) + r"(?:--)?[ \t]*(?=\r?\n|$)")
+    edges = list(delimiter.finditer(text))
+    for left, right in pairwise(edges):
+        yield from _part(text, left.end(), right.start())
+
+
+def _part(text: str, start: int, end: int) -> Iterator[Find]:
+    """Yield the content of one part if its name means a credential."""
+    head = _HEAD_END.search(text, start, end)
+    name = _DISPOSITION_NAME.search(text, start, head.end() if head else end)
+    if head is None or name is None:
+        return
+    meaning = parameter_meaning(name[1] or name[2] or "")
+    content = text[head.end() : end]
+    if meaning and is_secret(content, meaning):
+        yield Find(head.end(), end, meaning.name, content)
