@@ -1,0 +1,163 @@
+"""A cassette whose interactions are found without parsing YAML; only the one asked for is parsed.
+
+The file as we write it has each fingerprint on a line of its own, at an indentation where nothing else
+stands. A file that deviates in any way (edited by hand, CRLF, damaged) goes to the full parser, which also
+words every error. A quoted scalar broken over several lines by hand is the one thing the scan cannot see
+through; we never write one, and the interaction it is in does not parse alone, which leads to the full parser
+as well.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_f3dx import _cassette, _yaml_read
+from pytest_f3dx._damage import CONTROLS
+from pytest_f3dx._files import read_bytes
+from pytest_f3dx._shape import ShapeError, mapping
+from pytest_f3dx.errors import CassetteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_f3dx._blobs import BlobStore
+    from pytest_f3dx._model import Cassette, Interaction
+
+_INTERACTIONS = b"\ninteractions:\n"
+_END = f"\n{_cassette.END}\n".encode()
+_FIRST_LINES = re.compile(rf"\A# pytest-f3dx cassette[^\n]*\nformat: {_cassette.FORMAT}\ntest: ".encode())
+_FINGERPRINT_LINE = re.compile(rb"\n  (b3:[0-9a-f]{64}):(?=\n)")  # begins with a literal: found by memchr
+_OTHER_LINE = re.compile(rb"\n(?!    |\n|  b3:[0-9a-f]{64}:\n|\Z)")
+_REFUSED = CONTROLS + b"\r"
+
+
+class LazyCassette:
+    """A cassette of which only the header is read until an interaction is asked for.
+
+    Attributes:
+        test: Node id of the test that recorded it.
+        ignore: JSONPaths taken out of bodies before hashing.
+        replace: (regex, placeholder) pairs applied to strings before hashing.
+        match_headers: Names of headers that are part of the key.
+        fingerprints: Of all interactions, in the order of the file.
+    """
+
+    def __init__(self, data: bytes, path: Path, blobs: BlobStore) -> None:
+        """Find the interactions; a file that is not as we write it is parsed as a whole at once.
+
+        Raises:
+            CassetteError: The file is damaged, of a newer format or of another tool.
+        """
+        self._data = data
+        self._path = path
+        self._blobs = blobs
+        self._full: Cassette | None = None
+        self._parsed: dict[str, Interaction] = {}
+        self._spans = _scan(data)
+        header = self._header() if self._spans else None
+        if header is None:
+            self._spans = {}
+            header = self.load_all()
+        self.test = header.test
+        self.ignore = header.ignore
+        self.replace = header.replace
+        self.match_headers = header.match_headers
+        self.fingerprints = tuple(self._spans or self.load_all().interactions)
+
+    def get(self, fingerprint: str) -> Interaction | None:
+        """Return the interaction of a fingerprint, None if the cassette has none.
+
+        Raises:
+            CassetteError: The interaction, or the file around it, is damaged.
+        """
+        if self._full is not None:
+            return self._full.interactions.get(fingerprint)
+        if fingerprint not in self._spans:
+            return None
+        if fingerprint not in self._parsed:
+            found = self._parse(fingerprint)
+            if found is None:
+                return self.load_all().interactions.get(fingerprint)
+            self._parsed[fingerprint] = found
+        return self._parsed[fingerprint]
+
+    def load_all(self) -> Cassette:
+        """Parse the whole file, once.
+
+        Raises:
+            CassetteError: The file is damaged, of a newer format or of another tool.
+        """
+        if self._full is None:
+            self._full = _cassette.load(self._data, self._path, self._blobs)
+        return self._full
+
+    def _header(self) -> Cassette | None:
+        try:
+            return _cassette.read_header(self._data[: self._data.index(_INTERACTIONS) + 1], self._path)
+        except (CassetteError, ShapeError):
+            return None
+
+    def _parse(self, fingerprint: str) -> Interaction | None:
+        """Parse one interaction alone; None on any doubt: the full parser knows the lines of the file."""
+        start, end = self._spans[fingerprint]
+        try:
+            value = _yaml_read.load(self._data[start:end], self._path)
+            fields = mapping(value, (), required=(fingerprint,), optional=())
+            return _cassette.interaction(fingerprint, fields[fingerprint], self._blobs)
+        except (CassetteError, ShapeError):
+            return None
+
+
+def open_cassette(path: Path, blobs: BlobStore) -> LazyCassette:
+    """Open a cassette, reading its header and the places of its interactions.
+
+    Args:
+        path: The file.
+        blobs: Where its blobs are.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CassetteError: The file is damaged, of a newer format or of another tool.
+        CassetteAccessError: The operating system refuses to read it.
+    """
+    return LazyCassette(read_bytes(path), path, blobs)
+
+
+def _scan(data: bytes) -> dict[str, tuple[int, int]]:
+    """Return where each interaction stands; empty on any doubt."""
+    top = data.find(_INTERACTIONS)
+    if top < 0 or not _FIRST_LINES.match(data) or not data.endswith(_END) or not _is_clean(data):
+        return {}
+    first, last = top + len(_INTERACTIONS), len(data) - len(_END) + 1
+    found = [
+        (match[1].decode(), match.start() + 1) for match in _FINGERPRINT_LINE.finditer(data, first - 1, last)
+    ]
+    if not found or found[0][1] != first or not _is_regular(data, first - 1, last, len(found)):
+        return {}
+    ends = [start for _, start in found[1:]] + [last]
+    spans = {key: (start, end) for (key, start), end in zip(found, ends, strict=True)}
+    return spans if len(spans) == len(found) else {}
+
+
+def _is_regular(data: bytes, start: int, end: int, fingerprints: int) -> bool:
+    """Whether every line is blank, a fingerprint's, or indented deeper than one.
+
+    Counting is ten times faster than looking at each line. It finds too few only where blank lines follow one
+    another; then each line is looked at.
+    """
+    deeper, blank = data.count(b"\n    ", start, end), data.count(b"\n\n", start, end)
+    if deeper + blank + fingerprints + 1 == data.count(b"\n", start, end):  # 1: the newline before the end
+        return True
+    return not _OTHER_LINE.search(data, start, end)
+
+
+def _is_clean(data: bytes) -> bool:
+    """Whether the file is UTF-8 and free of what the full parser refuses or rewrites."""
+    if len(data.translate(None, _REFUSED)) != len(data):
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

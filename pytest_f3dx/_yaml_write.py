@@ -1,0 +1,174 @@
+"""Write the subset of YAML that cassettes consist of: fast, deterministic, made to be reviewed.
+
+Multi-line text is a literal block whatever stands at the ends of its lines (PyYAML's emitter quotes
+where YAML would allow the block), Unicode is itself and lines are never folded. Whatever is written
+loads to the same typed value in YAML 1.1 and 1.2 (tests/test_yaml.py holds this for both PyYAML loaders).
+"""
+
+from __future__ import annotations
+
+import re
+
+_STEP = 2
+_FLOW_WIDTH = 100  # a flow mapping wider than that is written as a block
+_KEY_WIDTH = 100  # YAML stops looking for the colon of a plain key after 1024 characters
+# Without what YAML cannot carry raw: C0 and C1 controls, NEL, LS, PS, BOM, lone surrogates, U+FFFE, U+FFFF.
+_SAFE = " -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
+_UNSAFE_IN_BLOCK = re.compile(f"[^\t\n{_SAFE}]")
+_UNSAFE_IN_LINE = re.compile(f"[^{_SAFE}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Words that some YAML loader reads as null or as a boolean; then whatever could be a number, a sexagesimal
+# number, a date or a time in one, by its characters alone: quoting too often costs two characters.
+_WORD = r"(?:y|n|yes|no|on|off|true|false|null)\Z"
+_NUMERIC = r"[-+0-9][0-9a-fA-FxXoO_.,:eE+\-TtZz ]*\Z"
+_PLAIN = re.compile(
+    rf"(?!(?i:{_WORD}))(?!{_NUMERIC})[A-Za-z0-9_/(+$^\\\xa1-\u1fff\u2070-\u2fff\u3001-\ud7ff\U00010000-\U0010ffff]"
+    rf"(?:[{_SAFE}]*[!-9;-~\xa1-\u1fff\u2070-\u2fff\u3001-\ud7ff\U00010000-\U0010ffff])?",
+)
+_NOT_PLAIN = re.compile(r": | #")
+_FLOW_PLAIN = re.compile(r"[A-Za-z$_][A-Za-z0-9_$./+*;=()-]*(?: [A-Za-z0-9_$./+*;=()-]+)*")
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_TO_ESCAPE = re.compile(f'[\\\\"]|[^{_SAFE}]')
+_UP_TO_BYTE = 0xFF
+
+
+class Flow(dict[str, str | int]):
+    """A mapping that stands on one line, ``{a: b}``, if it is short."""
+
+
+def dump(value: dict[str, object]) -> str:
+    """Write a mapping as a YAML document without markers.
+
+    Args:
+        value: Keys are text; values are None, bool, int, float, str, list and dict, `Flow` included.
+
+    Returns:
+        Text in which every line ends in a newline.
+
+    Raises:
+        ValueError: A string holds a lone surrogate, which no YAML can carry.
+        TypeError: A value of another type.
+    """
+    if not value:
+        return "{}\n"
+    out: list[str] = []
+    _mapping(value, 0, out)
+    return "".join(out)
+
+
+def _mapping(value: dict[str, object], indent: int, out: list[str], *, inline: bool = False) -> None:
+    """Write the lines of a mapping; ``inline``: the first one goes on after what is already there."""
+    pad = " " * indent
+    for key, child in value.items():
+        token = scalar(key)
+        explicit = len(token) > _KEY_WIDTH
+        lead = "" if inline else pad
+        out.append(f"{lead}? {token}\n{pad}:" if explicit else f"{lead}{token}:")
+        inline = False
+        _value(child, indent, out)
+
+
+def _value(value: object, indent: int, out: list[str]) -> None:
+    """Write what stands behind a key of a mapping at ``indent``, newline included."""
+    if isinstance(value, dict) and value:
+        if isinstance(value, Flow) and (line := _flow(value)):
+            out.append(f" {line}\n")
+            return
+        out.append("\n")
+        _mapping(value, indent + _STEP, out)
+    elif isinstance(value, list) and value:
+        out.append("\n")
+        _sequence(value, indent, out)
+    else:
+        out.append(f" {_leaf(value, indent + _STEP)}\n")
+
+
+def _sequence(value: list[object], indent: int, out: list[str], *, inline: bool = False) -> None:
+    pad = " " * indent
+    for item in value:
+        out.append("- " if inline else f"{pad}- ")
+        inline = False
+        if isinstance(item, dict) and item:
+            _mapping(item, indent + _STEP, out, inline=True)
+        elif isinstance(item, list) and item:
+            _sequence(item, indent + _STEP, out, inline=True)
+        else:
+            out.append(f"{_leaf(item, indent + _STEP)}\n")
+
+
+def _leaf(value: object, indent: int) -> str:
+    if isinstance(value, str):
+        return _block(value, indent) or scalar(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _float(value)
+    if value in ({}, []):
+        return "{}" if isinstance(value, dict) else "[]"
+    message = f"cannot write a {type(value).__name__}"
+    raise TypeError(message)
+
+
+def _float(value: float) -> str:
+    """Write all digits; YAML 1.1 takes ``1e+20`` for text, so a dot is put in."""
+    text = repr(value)
+    if text[-1] in "fn":  # inf, nan
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    return text if "." in text else text.replace("e", ".0e")
+
+
+def _block(text: str, indent: int) -> str | None:
+    """Write multi-line text as a literal block; None if it is no such text or cannot be one."""
+    if "\n" not in text or not text.strip(" \t\n") or _UNSAFE_IN_BLOCK.search(text):
+        return None
+    body = text.rstrip("\n")
+    ends = len(text) - len(body)
+    chomp = ("-", "", "+")[min(ends, 2)]
+    hint = str(_STEP) if text[0] in " \t\n" else ""  # else the first line would set the indentation
+    pad = " " * indent
+    lines = "\n".join([pad + line if line else "" for line in body.split("\n")])
+    return f"|{hint}{chomp}\n{lines}" + "\n" * max(ends - 1, 0)
+
+
+def scalar(text: str) -> str:
+    """Write text on one line: plain if it loads back as that text, else quoted."""
+    if _PLAIN.fullmatch(text) and not _NOT_PLAIN.search(text):
+        return text
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    if _UNSAFE_IN_LINE.search(text):
+        return _escaped(text)
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
+def _escaped(text: str) -> str:
+    if _SURROGATE.search(text):
+        message = "text with a lone surrogate cannot be written to YAML"
+        raise ValueError(message)
+    return '"' + _TO_ESCAPE.sub(_escape, text) + '"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match.group()
+    code = ord(character)
+    return _ESCAPES.get(character) or (f"\\x{code:02x}" if code <= _UP_TO_BYTE else f"\\u{code:04x}")
+
+
+def _flow(value: Flow) -> str | None:
+    """Write a mapping on one line; None if it would be long or hard to read there."""
+    parts = []
+    for key, text in value.items():
+        if not _FLOW_PLAIN.fullmatch(key) or not _PLAIN.fullmatch(key):
+            return None
+        plain = isinstance(text, int) or (_FLOW_PLAIN.fullmatch(text) and _PLAIN.fullmatch(text))
+        parts.append(f"{key}: {text if plain else _quoted(str(text))}")
+    line = "{" + ", ".join(parts) + "}"
+    return line if len(line) <= _FLOW_WIDTH else None
