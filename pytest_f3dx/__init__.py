@@ -1,0 +1,37 @@
+"""Record LLM and HTTP traffic once, replay it for ever, and review what changed.
+
+The pytest plugin needs no import. What is here loads on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_f3dx._fingerprint import fingerprint
+    from pytest_f3dx._vcr import matcher, register
+    from pytest_f3dx.errors import CassetteMiss, F3dxError
+
+__all__ = ["CassetteMiss", "F3dxError", "fingerprint", "matcher", "register"]
+
+_HOMES = {
+    "CassetteMiss": "errors",
+    "F3dxError": "errors",
+    "fingerprint": "_fingerprint",
+    "matcher": "_vcr",
+    "register": "_vcr",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    """Load a public name on first use (PEP 562): importing the package stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names beside what is loaded already."""
+    return sorted({*globals(), *__all__})

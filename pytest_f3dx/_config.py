@@ -177,8 +177,12 @@ def check_source(source: str, values: Mapping[str, object], *, marker: bool = Fa
     return {name: _BY_NAME[name].check(f"{name} of {source}", value) for name, value in values.items()}
 
 
-def check_loosening(values: Mapping[str, Any]) -> None:
+def check_loosening(source: str, values: Mapping[str, Any]) -> None:
     """Check JSONPaths, regexes and header names, which is for `_fingerprint` to say.
+
+    Args:
+        source: How the source is called in an error.
+        values: What `check_source` gave.
 
     Raises:
         SettingsError: One of them is invalid.
@@ -187,7 +191,10 @@ def check_loosening(values: Mapping[str, Any]) -> None:
     if loosening:
         from pytest_f3dx._fingerprint import check_settings  # noqa: PLC0415 (needed by few tests, heavy)
 
-        check_settings(**loosening)
+        try:
+            check_settings(**loosening)
+        except SettingsError as error:
+            raise SettingsError(f"{source}: {error.what}", *error.facts) from None
 
 
 def resolve(

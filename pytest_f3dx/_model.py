@@ -101,3 +101,11 @@ def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, or None; the name compares without case."""
     wanted = name.lower()
     return next((value for key, value in headers if key.lower() == wanted), None)
+
+
+def as_stored(headers: Headers) -> Headers:
+    """Return headers as a cassette holds them: names in lower case, repeated ones side by side."""
+    groups: dict[str, list[str]] = {}
+    for name, value in headers:
+        groups.setdefault(name.lower(), []).append(value)
+    return tuple((name, value) for name, values in groups.items() for value in values)

@@ -1,0 +1,362 @@
+"""The recorder of one test: replays, records or misses, and keeps order under threads and tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pytest_f3dx._content import decoded
+from pytest_f3dx._fingerprint import fingerprint_request
+from pytest_f3dx._journal import Exchange
+from pytest_f3dx._model import Failure, Request, Response, as_stored
+from pytest_f3dx._redaction import Redactor
+from pytest_f3dx._usage import tokens
+from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_f3dx._config import Config
+    from pytest_f3dx._journal import Journal
+    from pytest_f3dx._ledger import Facts
+    from pytest_f3dx._store import Store, View
+
+_NEVER_RECORDED = (401, 403)
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A request that was asked for, with its place in the order of the cassette.
+
+    Attributes:
+        request: As the client sent it.
+        seq: Its place.
+        stored: The request as a cassette holds it; None: it passes through unrecorded.
+        fingerprint: Of ``stored``.
+        response: The recorded response, or None: send the request.
+        asked: Monotonic seconds when it was asked for.
+        at: UTC of the same moment, ISO 8601.
+    """
+
+    request: Request
+    seq: int = 0
+    stored: Request | None = None
+    fingerprint: str = ""
+    response: Response | None = None
+    asked: float = 0.0
+    at: str = ""
+
+
+class Recorder:
+    """Answers every request of one test; see `pytest_f3dx._routing.Recorder`.
+
+    Attributes:
+        problems: Errors to fail the test with, in order, whatever the code caught on the way.
+    """
+
+    def __init__(  # noqa: PLR0913 (its collaborators, each one job)
+        self,
+        config: Config,
+        store: Store,
+        journal: Journal,
+        facts: Facts,
+        *,
+        explain: Callable[[Request, str, View | None], MissError],
+        passes: Callable[[Request], bool] = lambda _: False,
+        edit: Callable[[Request, Response], Response] = lambda _, response: response,
+    ) -> None:
+        """Start with nothing asked for; the cassette is opened by the first request.
+
+        Args:
+            config: The settings of the test.
+            store: Its cassette.
+            journal: Its pending exchanges.
+            facts: Counts to keep.
+            explain: Builds the error of a miss from the redacted request, its fingerprint and the
+                opened cassette.
+            passes: Says whether a request goes live unseen.
+            edit: Changes a redacted response before it is kept.
+        """
+        self.problems: list[F3dxError] = []
+        self._config, self._store, self._journal, self._facts = config, store, journal, facts
+        self._explain, self._passes, self._edit = explain, passes, edit
+        self._redactor = Redactor(keep_headers=(*config.keep_headers, *config.match_headers))
+        self._lock = threading.RLock()
+        self._is_open = self._is_closed = False
+        self._view: View | None = None
+        self._may_record = False
+        self._seq = 0
+        self._played: Counter[str] = Counter()
+        self._from_file: set[str] = set()
+        self._adopted: dict[str, list[Exchange]] = {}
+        self._used: list[Exchange] = []
+        self._recorded: list[Exchange] = []
+        self._fresh: dict[str, Response] = {}
+        self._in_flight: dict[str, threading.Event] = {}
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def ask(self, request: Request) -> Ticket:
+        """Reserve the request's place and look for its recording.
+
+        Raises:
+            Refusal: No recording answers and none may be made, or the cassette is damaged.
+        """
+        ticket = self._ticket(request)
+        while busy := self._fill(ticket):
+            busy.wait()
+        return ticket
+
+    async def ask_async(self, request: Request) -> Ticket:
+        """Do the same without blocking the event loop while another task records the same request."""
+        ticket = self._ticket(request)
+        while busy := self._fill(ticket):
+            await _wait(busy)
+        return ticket
+
+    def _ticket(self, request: Request) -> Ticket:
+        with self._lock, self._refusing():
+            if self._is_closed:
+                raise F3dxError(
+                    "a request was sent after its test had ended",
+                    ("request", f"{request.method} {self._redactor.text(request.uri)}"),
+                    ("fix", "wait for the threads and tasks of the test before it returns"),
+                )
+            if self._passes(request):
+                return Ticket(request)
+            self._open()
+            headers, body = decoded(request.headers, request.body)
+            stored = self._redactor.request(replace(request, headers=as_stored(headers), body=body))
+            self._seq += 1
+            return Ticket(
+                request,
+                self._seq,
+                stored,
+                fingerprint_request(
+                    stored,
+                    match_headers=self._config.match_headers,
+                    ignore=self._config.ignore,
+                    replace=self._config.replace,
+                ),
+                None,
+                time.monotonic(),
+                datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
+
+    def _refusing(self) -> _Refusing:
+        return _Refusing(self.problems)
+
+    def _open(self) -> None:
+        """Read what there is, once, at the first request."""
+        if self._is_open:
+            return
+        record = self._config.record
+        is_new = record != "none" and (not self._store.exists() or self._journal.is_marked())
+        self._view = self._store.view()
+        self._may_record = record in ("new_episodes", "all") or (record == "once" and is_new)
+        if self._may_record and record != "all":
+            for exchange in sorted(self._journal.adopt(), key=lambda e: e.seq):
+                self._adopted.setdefault(exchange.fingerprint, []).append(exchange)
+        self._is_open = True
+
+    def _fill(self, ticket: Ticket) -> threading.Event | None:
+        """Give a ticket its answer; or return what to wait for before asking again."""
+        if ticket.stored is None:
+            return None
+        with self._lock, self._refusing():
+            key = ticket.fingerprint
+            response = self._from_cassette(key) or self._from_pending(ticket) or self._from_this_test(key)
+            if response:
+                self._count_replay(response)
+                ticket.response = response
+                return None
+            if not self._may_record:
+                self._facts.missed += 1
+                raise self._explain(ticket.stored, key, self._view)
+            if self._config.repeats == "first":
+                if key in self._in_flight:
+                    return self._in_flight[key]
+                self._in_flight[key] = threading.Event()
+            self._journal.open()
+            return None
+
+    def _from_cassette(self, key: str) -> Response | None:
+        if self._config.record == "all" or self._view is None:
+            return None
+        interaction = self._view.get(key)
+        if interaction is None:
+            return None
+        position = self._played[key]
+        if self._config.repeats == "first":
+            position = 0
+        elif self._config.repeats == "sequence":
+            position = min(position, len(interaction.responses) - 1)
+        if position >= len(interaction.responses):
+            return None
+        self._played[key] += 1
+        self._from_file.add(key)
+        return interaction.responses[position]
+
+    def _from_pending(self, ticket: Ticket) -> Response | None:
+        """Take over an exchange that an earlier run has paid for; its place is where it is asked now."""
+        waiting = self._adopted.get(ticket.fingerprint)
+        if not waiting:
+            return None
+        exchange = replace(waiting.pop(0), seq=ticket.seq)
+        self._used.append(exchange)
+        self._facts.resumed += 1
+        self._fresh.setdefault(ticket.fingerprint, exchange.response)
+        return exchange.response
+
+    def _from_this_test(self, key: str) -> Response | None:
+        return self._fresh.get(key) if self._config.repeats == "first" else None
+
+    def _count_replay(self, response: Response) -> None:
+        self._redactor.observe(response)  # so that new secrets are not numbered like those in it
+        self._facts.replayed += 1
+        self._facts.saved_ms += response.took_ms or 0
+        self._facts.tokens += tokens(response.body)
+
+    # -- answering -----------------------------------------------------------------------------
+
+    def answer(self, ticket: Ticket, response: Response) -> None:
+        """Keep a live response as it was received, before the test sees it.
+
+        Raises:
+            Refusal: It cannot be kept, because the disk is full for example.
+        """
+        with self._lock, self._refusing():
+            if ticket.stored is None:
+                self._facts.live += 1
+            elif response.status in _NEVER_RECORDED:
+                self._facts.live += 1
+                self._facts.notes.append(
+                    f"{ticket.stored.method} {ticket.stored.uri} was answered {response.status}, "
+                    "which is never recorded"
+                )
+            else:
+                headers, body = decoded(response.headers, response.body)
+                plain = replace(response, headers=as_stored(headers), body=body)
+                self._keep(ticket, self._redactor.response(plain, method=ticket.request.method))
+            self._land(ticket)
+
+    def fail(self, ticket: Ticket, error: BaseException) -> None:
+        """Keep the error that a live request raised; the caller raises it again."""
+        with self._lock, self._refusing():
+            if ticket.stored is not None and isinstance(error, Exception):
+                from pytest_f3dx._clients import kind_of  # noqa: PLC0415 (rare)
+
+                failure = Failure(kind_of(error), self._redactor.text(str(error)))
+                self._keep(ticket, Response(0, failure=failure))
+            self._land(ticket)
+
+    def _keep(self, ticket: Ticket, response: Response) -> None:
+        assert ticket.stored is not None  # noqa: S101 (the callers have looked)
+        took_ms = round((time.monotonic() - ticket.asked) * 1000)
+        response = replace(response, recorded_at=ticket.at, took_ms=took_ms)
+        response = self._edit(ticket.stored, response)
+        exchange = Exchange(ticket.seq, ticket.fingerprint, ticket.stored, response)
+        self._journal.append(exchange)
+        self._recorded.append(exchange)
+        self._facts.recorded += 1
+        if not response.failure:
+            self._fresh.setdefault(ticket.fingerprint, response)
+
+    def _land(self, ticket: Ticket) -> None:
+        """Wake those that wait for the first answer to the same request."""
+        waiting = self._in_flight.pop(ticket.fingerprint, None)
+        if waiting:
+            waiting.set()
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def unplayed(self) -> list[tuple[str, str]]:
+        """List what a replay left unplayed: (fingerprint, ``METHOD uri``) of each interaction."""
+        if self._store.is_shared or self._recorded or self._used or self._config.record == "all":
+            return []
+        view = self._view if self._is_open else self._store.view()
+        if view is None:
+            return []
+        left = [key for key in view.fingerprints if not self._is_played(view, key)]
+        requests = [(key, interaction.request) for key in left if (interaction := view.get(key))]
+        return [(key, f"{request.method} {request.uri}") for key, request in requests]
+
+    def _is_played(self, view: View, key: str) -> bool:
+        if self._config.repeats != "strict" or not self._played[key]:
+            return self._played[key] > 0
+        interaction = view.get(key)
+        return interaction is None or self._played[key] >= len(interaction.responses)
+
+    def close(self, *, passed: bool) -> None:
+        """End the test: fold what it recorded into the cassette, or leave it pending.
+
+        Args:
+            passed: Whether every phase of the test passed.
+
+        Raises:
+            CassetteError: The cassette cannot be rewritten; everything stays pending.
+        """
+        with self._lock:
+            self._is_closed = True
+            try:
+                if passed and self._has_news():
+                    self._fold()
+            finally:
+                self._journal.release()
+
+    def _has_news(self) -> bool:
+        if self._config.record == "all":
+            return bool(self._recorded) or (not self._is_open and self._store.exists())
+        return bool(self._recorded or self._used)
+
+    def _fold(self) -> None:
+        rewrite = self._config.record == "all"
+        cassette = self._store.fold(
+            [*self._used, *self._recorded],
+            rewrite=rewrite,
+            played={*self._played},
+            replayed=self._from_file,
+        )
+        if rewrite:
+            self._journal.adopt()  # older pending answers are superseded by this recording
+            self._journal.settle([])
+            return
+        left = [exchange for waiting in self._adopted.values() for exchange in waiting]
+        self._journal.settle([e for e in left if not _is_in(cassette.interactions.get(e.fingerprint), e)])
+
+
+def _is_in(interaction: object, exchange: Exchange) -> bool:
+    return interaction is not None and exchange.response in interaction.responses  # type: ignore[attr-defined]
+
+
+class _Refusing:
+    """Turns an error raised inside into a refusal that no client catches, and remembers it."""
+
+    def __init__(self, problems: list[F3dxError]) -> None:
+        self._problems = problems
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, F3dxError):
+            self._problems.append(error)
+            refusal = CassetteMiss if isinstance(error, MissError) else Refusal
+            raise refusal(error) from None
+
+
+async def _wait(event: threading.Event) -> None:
+    """Wait for an event of threads on whatever event loop is running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 (the only other loop that HTTP clients run on)
+
+        await trio.to_thread.run_sync(event.wait)
+    else:
+        await asyncio.to_thread(event.wait)

@@ -1,0 +1,279 @@
+"""What one pytest run knows, and the life of one marked test in it; no pytest in here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+import types
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_f3dx import _names
+from pytest_f3dx._ledger import Facts
+from pytest_f3dx._routing import routed
+from pytest_f3dx.errors import F3dxError, Refusal, UnplayedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_f3dx._config import Config
+    from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._recorder import Recorder, Ticket
+    from pytest_f3dx._store import View
+    from pytest_f3dx.errors import MissError
+
+_NEEDS_SINGLE_QUOTES = set('"$`\\!')
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stands on the disk, and how it speaks of it.
+
+    Attributes:
+        root: The root directory of the tests.
+        cassettes: The cassette directory.
+        started_in: The directory in which pytest was started.
+        run: Id of the run, the same in all workers.
+        toml: Whether settings stand in a TOML file.
+    """
+
+    root: Path
+    cassettes: Path
+    started_in: Path
+    run: str
+    toml: bool
+
+    def shown(self, path: Path) -> str:
+        """Return a path as messages show it: relative to the root directory where it is below it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def command(self, node_id: str, record: str) -> str:
+        """Return the command that records one test, to be pasted where pytest was started."""
+        file, separator, rest = node_id.partition("::")
+        target = os.path.relpath(self.root / file, self.started_in) + separator + rest
+        quoted = shlex.quote(target) if _NEEDS_SINGLE_QUOTES & set(target) else f'"{target}"'
+        return f"pytest {quoted} --f3dx-record={record}"
+
+
+class TestRun:
+    """One marked test: routes its requests, and says at the end of each phase what went wrong.
+
+    It is the recorder that clients see; the real one is made at the first request, when the
+    fixture ``f3dx_config`` has its value. A test that sends nothing costs almost nothing.
+
+    Attributes:
+        facts: What happened to its requests.
+    """
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    def __init__(
+        self,
+        place: Place,
+        node_id: str,
+        configure: Callable[[], Config],
+        *,
+        passes: Callable[[Request], bool],
+        edit: Callable[[Request, Response], Response],
+    ) -> None:
+        """Note who is who; nothing is read.
+
+        Args:
+            place: Where the run stands.
+            node_id: Of the test.
+            configure: Decides its settings; called once.
+            passes: Says whether a request goes live unseen.
+            edit: Changes a redacted response before it is kept.
+        """
+        self.facts = Facts(test=node_id)
+        self._place, self._node_id, self._configure = place, node_id, configure
+        self._passes, self._edit = passes, edit
+        self._lock = threading.RLock()
+        self._config: Config | None = None
+        self._recorder: Recorder | None = None
+        self._problems: list[F3dxError] = []
+        self._told = 0
+        self._stack = ExitStack()
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Route every request made from now on, fixtures included, to this test."""
+        from pytest_f3dx._clients._switch import patched
+
+        self._stack.enter_context(patched())
+        self._stack.enter_context(routed(self))
+
+    def config(self) -> Config:
+        """Return the settings of the test, decided once."""
+        with self._lock:
+            if self._config is None:
+                self._config = self._configure()
+                self.facts.record = self._config.record
+                self.facts.cassette = self._place.shown(self._path())
+            return self._config
+
+    def _path(self) -> Path:
+        name = self.config().name
+        relative = _names.shared_path(name) if name else _names.cassette_path(self._node_id)
+        return self._place.cassettes / relative
+
+    def recorder(self) -> Recorder:
+        """Return the recorder of the test, made at the first call."""
+        with self._lock:
+            if self._recorder is None:
+                self._recorder = self._make_recorder()
+            return self._recorder
+
+    def _make_recorder(self) -> Recorder:
+        from pytest_f3dx._journal import Journal  # noqa: PLC0415 (only for tests that send something)
+        from pytest_f3dx._recorder import Recorder  # noqa: PLC0415
+        from pytest_f3dx._store import Store  # noqa: PLC0415
+
+        config, path = self.config(), self._path()
+        relative = path.relative_to(self._place.cassettes)
+        journal = Journal(self._place.cassettes, relative, self._place.run)
+        recorder = Recorder(
+            config,
+            Store(self._place.cassettes, path, config, self._node_id, journal),
+            journal,
+            self.facts,
+            explain=self._explain,
+            passes=self._passes,
+            edit=self._edit,
+        )
+        recorder.problems = self._problems
+        return recorder
+
+    def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
+        from pytest_f3dx import _miss  # noqa: PLC0415 (only at a miss)
+
+        interactions = view.load_all().interactions.values() if view else ()
+        return _miss.explain(
+            request,
+            fingerprint,
+            interactions,
+            self.config(),
+            test=self._node_id,
+            cassette=self._cassette_state(len(interactions) if view else None),
+            fix=self._place.command(self._node_id, "new_episodes" if view else "once"),
+            toml=self._place.toml,
+        )
+
+    def _cassette_state(self, count: int | None) -> str:
+        facts = self.facts
+        if count is None:
+            return f"{facts.cassette} (absent, mode {facts.record})"
+        noun = "interaction" if count == 1 else "interactions"
+        return f"{facts.cassette} ({count} {noun}, {facts.replayed} replayed, mode {facts.record})"
+
+    def news(self) -> F3dxError | None:
+        """Return the first problem that no phase of the test has failed with yet."""
+        fresh = self._problems[self._told :]
+        self._told = len(self._problems)
+        return fresh[0] if fresh else None
+
+    def has_problems(self) -> bool:
+        """Whether anything went wrong that fails the test."""
+        return bool(self._problems)
+
+    def finish(self, *, passed: bool) -> UnplayedError | None:
+        """Stop routing and fold what a passing test recorded into its cassette.
+
+        Args:
+            passed: Whether every phase of the test passed.
+
+        Returns:
+            What a passing replay left unplayed, if the test may not leave any.
+
+        Raises:
+            CassetteError: The cassette cannot be written; everything stays pending.
+            SettingsError: The settings of a test that sent nothing are wrong.
+        """
+        self._stack.close()
+        passed = passed and not self._problems
+        if self._recorder is None and not (passed and self._needs_a_look()):
+            return None
+        recorder = self.recorder()
+        left = recorder.unplayed() if passed else []
+        self.facts.unplayed = len(left)
+        recorder.close(passed=passed)
+        return self._unplayed_error(left) if left and self.config().unplayed != "ignore" else None
+
+    def _needs_a_look(self) -> bool:
+        """Whether a test that sent nothing has a cassette all the same."""
+        return self._path().exists()
+
+    def _unplayed_error(self, left: list[tuple[str, str]]) -> UnplayedError:
+        shown = [f"{fingerprint[:9]}… {request}" for fingerprint, request in left[:5]]
+        if len(left) > len(shown):
+            shown.append(f"… and {len(left) - len(shown)} more")
+        what = "1 recorded interaction was" if len(left) == 1 else f"{len(left)} recorded interactions were"
+        return UnplayedError(
+            f"{what} not asked for",
+            ("test", self._node_id),
+            ("cassette", self.facts.cassette),
+            ("unplayed", "\n".join(shown)),
+            ("fix", self._place.command(self._node_id, "all")),
+            ("or", "take them out of the file by hand, or set unplayed to warn or ignore"),
+        )
+
+    # -- the recorder that clients see -----------------------------------------------------------
+
+    def ask(self, request: Request) -> Ticket:
+        """See `pytest_f3dx._routing.Recorder`."""
+        return self._ready().ask(request)
+
+    async def ask_async(self, request: Request) -> Ticket:
+        """See `pytest_f3dx._routing.Recorder`."""
+        return await self._ready().ask_async(request)
+
+    def answer(self, ticket: Ticket, response: Response) -> None:
+        """See `pytest_f3dx._routing.Recorder`."""
+        self.recorder().answer(ticket, response)
+
+    def fail(self, ticket: Ticket, error: BaseException) -> None:
+        """See `pytest_f3dx._routing.Recorder`."""
+        self.recorder().fail(ticket, error)
+
+    def _ready(self) -> Recorder:
+        """Return the recorder; wrong settings must not be caught by a client's retries either."""
+        try:
+            return self.recorder()
+        except F3dxError as error:
+            self._problems.append(error)
+            raise Refusal(error) from None
+
+
+def user_frames(trace: types.TracebackType | None, root: Path) -> types.TracebackType | None:
+    """Cut a traceback behind the last frame of the user's own code.
+
+    Args:
+        trace: Of a refusal that came up through a client.
+        root: The root directory of the tests; installed packages below it do not count.
+
+    Returns:
+        The frames up to and including the last one of a file below the root; the whole traceback
+        if there is none.
+    """
+    frames: list[types.TracebackType] = []
+    last, step = 0, trace
+    while step is not None:
+        frames.append(step)
+        file = step.tb_frame.f_code.co_filename
+        if file.startswith(f"{root}{os.sep}") and "site-packages" not in file:
+            last = len(frames)
+        step = step.tb_next
+    cut: types.TracebackType | None = None
+    for frame in reversed(frames[: last or len(frames)]):
+        cut = types.TracebackType(cut, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return cut

@@ -1,0 +1,234 @@
+"""The cassette of one test on the disk: opened when first needed, re-keyed, and folded into."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_f3dx import _merge
+from pytest_f3dx._model import Cassette, Interaction
+from pytest_f3dx.errors import CassetteAccessError, CassetteFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from pytest_f3dx._blobs import BlobStore
+    from pytest_f3dx._config import Config
+    from pytest_f3dx._journal import Exchange, Journal
+    from pytest_f3dx._model import Request, Response
+
+
+_OURS = b"# pytest-f3dx cassette"
+
+
+class View(Protocol):
+    """What a recorder needs of an opened cassette."""
+
+    @property
+    def fingerprints(self) -> Collection[str]:
+        """Every fingerprint, in the order of the file."""
+
+    def get(self, fingerprint: str) -> Interaction | None:
+        """Return the interaction of a fingerprint, or None."""
+
+    def load_all(self) -> Cassette:
+        """Return the whole cassette."""
+
+
+class _Loaded:
+    """A view of a cassette that is in memory."""
+
+    def __init__(self, cassette: Cassette) -> None:
+        self._cassette = cassette
+        self.fingerprints = cassette.interactions.keys()
+
+    def get(self, fingerprint: str) -> Interaction | None:
+        return self._cassette.interactions.get(fingerprint)
+
+    def load_all(self) -> Cassette:
+        return self._cassette
+
+
+class Store:
+    """The file of one test's cassette.
+
+    Attributes:
+        path: The file.
+        is_shared: Whether tests share it by name.
+    """
+
+    def __init__(self, root: Path, path: Path, config: Config, test: str, journal: Journal) -> None:
+        """Note where the cassette stands; nothing is read yet.
+
+        Args:
+            root: The cassette directory, where blobs stand.
+            path: The file.
+            config: The settings of the test.
+            test: Node id.
+            journal: Its pending exchanges, with the lock for rewriting.
+        """
+        self.path = path
+        self.is_shared = config.name is not None
+        self._config = config
+        self._test = f"shared cassette {config.name}" if self.is_shared else test
+        self._journal = journal
+        self._root = root
+        self._is_foreign = False
+
+    def exists(self) -> bool:
+        """Whether anything, readable or not, stands at the path."""
+        return self.path.exists() or self.path.is_symlink()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def view(self) -> View | None:
+        """Open the cassette as it is on the disk now; None if there is none.
+
+        Raises:
+            CassetteError: It cannot be read or understood.
+        """
+        if not self.exists():
+            return None
+        from pytest_f3dx._files import read_bytes  # tests that send nothing never open a cassette
+        from pytest_f3dx._index import LazyCassette
+
+        data = read_bytes(self.path)
+        if foreign := self._foreign(data):
+            return foreign
+        lazy = LazyCassette(data, self.path, self._blobs())
+        if (lazy.ignore, lazy.replace, lazy.match_headers) == self._header():
+            return lazy
+        return _Loaded(self._rekeyed(lazy.load_all()))
+
+    def _blobs(self) -> BlobStore:
+        from pytest_f3dx._blobs import BlobStore
+
+        return BlobStore(self._root / "_blobs")
+
+    def _foreign(self, data: bytes) -> View | None:
+        """Return the view of a cassette of vcrpy; None if it is none."""
+        if data.startswith(_OURS):
+            return None
+        from pytest_f3dx import _foreign
+
+        self._is_foreign = _foreign.is_vcrpy(data)
+        if not self._is_foreign:
+            return None
+        return _Loaded(self._from_pairs(_foreign.load(data, self.path)))
+
+    def _header(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
+        return self._config.ignore, self._config.replace, self._config.match_headers
+
+    def _empty(self) -> Cassette:
+        return Cassette(self._test, {}, *self._header())
+
+    def _fingerprint(self, request: Request) -> str:
+        from pytest_f3dx._fingerprint import fingerprint_request
+
+        ignore, replace, match_headers = self._header()
+        return fingerprint_request(request, ignore=ignore, replace=replace, match_headers=match_headers)
+
+    def _rekeyed(self, old: Cassette) -> Cassette:
+        """Key a cassette by the present settings; requests that have become one share their answers."""
+        new = Cassette(old.test, {}, *self._header())
+        for interaction in old.interactions.values():
+            key = self._fingerprint(interaction.request)
+            one = new.interactions.setdefault(key, Interaction(key, interaction.request, []))
+            one.responses.extend(interaction.responses)
+        return new
+
+    def _from_pairs(self, pairs: Iterable[tuple[Request, Response]]) -> Cassette:
+        """Redact and key what another tool has recorded."""
+        from pytest_f3dx._content import decoded
+        from pytest_f3dx._redaction import Redactor
+
+        redactor, found = Redactor(keep_headers=self._config.keep_headers), self._empty()
+        for request, response in pairs:
+            headers, body = decoded(request.headers, request.body)
+            sent = redactor.request(replace(request, headers=headers, body=body))
+            key = self._fingerprint(sent)
+            one = found.interactions.setdefault(key, Interaction(key, sent, []))
+            one.responses.append(response)
+        return found
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def fold(
+        self, exchanges: Iterable[Exchange], *, rewrite: bool, played: Collection[str], replayed: Collection[str]
+    ) -> Cassette:
+        """Put what a passing test recorded into the cassette, under the lock of all writers.
+
+        Args:
+            exchanges: Recorded now or taken over from pending, in any order.
+            rewrite: Old entries go (record mode ``all``), unless this run wrote them.
+            played: Fingerprints that the test asked for.
+            replayed: Those of them that the cassette answered when it was opened.
+
+        Returns:
+            The cassette as it stands on the disk now.
+
+        Raises:
+            CassetteError: The file that is there cannot be understood, or the new one cannot be
+                written; the file is as it was, and the exchanges are still pending.
+        """
+        new = _merge.grouped(exchanges)
+        with self._alone():
+            view = self.view()
+            old = view.load_all() if view else None
+            if rewrite and not self._journal.is_marked():
+                return self._rewrite(old, new)
+            self._refuse_foreign()
+            base = old or self._empty()
+            fresh = [one for key, one in new.items() if key not in base.interactions]
+            drop = [] if self.is_shared else _merge.superseded(base, fresh, played)
+            merged = _merge.merge(base, new, replayed=replayed, drop=drop)
+            merged = Cassette(base.test if self.is_shared else self._test, merged.interactions, *self._header())
+            self._journal.mark()
+            self._write(merged)
+            return merged
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of all writers; what the operating system refuses names the cassette."""
+        try:
+            with self._journal.rewriting():
+                yield
+        except OSError as error:
+            raise CassetteAccessError(
+                self.path,
+                f"the cassette cannot be written: {error.strerror or error}",
+                ("pending", f"what was recorded is kept in {self._journal.folder}"),
+                ("fix", "mend the cause and record again: it is taken from there, not paid for again"),
+            ) from error
+
+    def _refuse_foreign(self) -> None:
+        if self._is_foreign:
+            raise CassetteFormatError(
+                self.path,
+                "a cassette of vcrpy is replayed, but nothing is added to it",
+                ("fix", "record it anew in our format: --f3dx-record=all"),
+            )
+
+    def _rewrite(self, old: Cassette | None, new: dict[str, Interaction]) -> Cassette:
+        from pytest_f3dx._same import same_recording
+
+        cassette = Cassette(self._test, new, *self._header())
+        self._journal.mark()
+        if old and not self._is_foreign and same_recording(old, cassette):
+            return old  # only ids and clocks differ: the file stays as it was
+        if new:
+            self._write(cassette)
+        elif old and not self.is_shared:
+            self.path.unlink()
+        return cassette
+
+    def _write(self, cassette: Cassette) -> None:
+        from pytest_f3dx._cassette import dump
+        from pytest_f3dx._files import write_atomic
+
+        blobs = self._blobs()
+        data = dump(cassette, blobs).encode("utf-8")
+        blobs.flush()  # before the cassette that names them
+        write_atomic(self.path, data)

@@ -1,0 +1,294 @@
+"""The pytest plugin: declares options, marker, fixture and hooks, and delegates.
+
+Importing this module loads the standard library, pytest, ``_config`` and ``errors`` and nothing else
+(tests/test_layering.py holds this): it is paid for by every run that has us installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_f3dx import _config
+from pytest_f3dx.errors import F3dxError, Refusal, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from types import TracebackType
+
+    from pytest_f3dx._ledger import Ledger
+    from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._session import Place, TestRun
+
+MARKER = "f3dx_cache"
+_PLACE: pytest.StashKey[Place] = pytest.StashKey()
+_INI: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_RUN_ID: pytest.StashKey[str] = pytest.StashKey()
+_RUN: pytest.StashKey[TestRun] = pytest.StashKey()
+_OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+class F3dxWarning(pytest.PytestWarning):
+    """Something that f3dx would have you know, and that does not fail the test."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare flag and ini key of each setting, and where cassettes stand."""
+    group = parser.getgroup("f3dx", "recording and replaying HTTP traffic (pytest-f3dx)")
+    group.addoption("--f3dx-record", choices=_config.RECORD_MODES, help=_config.SETTINGS[0].text)
+    for setting in _config.SETTINGS:
+        if setting.ini:
+            kind: Any = setting.ini
+            parser.addini(f"f3dx_{setting.name}", setting.text, type=kind, default=None)
+    parser.addini("f3dx_cassette_dir", "cassette directory below the root directory", default="cassettes")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks for conftest authors."""
+    from pytest_f3dx import hooks  # noqa: PLC0415 (keeps this module's imports few)
+
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker and check the ini file."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed): "
+        "record the HTTP traffic of the test once, replay it ever after (pytest-f3dx)",
+    )
+    values = {s.name: config.getini(f"f3dx_{s.name}") for s in _config.SETTINGS if s.ini}
+    given = {name: value for name, value in values.items() if value is not None}
+    config.stash[_INI] = _checked("the ini file", given)
+
+
+def _checked(source: str, values: Mapping[str, object], *, marker: bool = False) -> dict[str, Any]:
+    try:
+        checked = _config.check_source(source, values, marker=marker)
+        _config.check_loosening(source, checked)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+    return checked
+
+
+@pytest.fixture(scope="session")
+def f3dx_config() -> dict[str, object]:
+    """Settings for the tests that see this fixture; override it in a conftest.py.
+
+    Keys are those of the marker and ``keep_headers``. A marker and the command line come before it,
+    the ini file after it.
+    """
+    return {}
+
+
+def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
+    """Gather the marker's arguments, the closest marker first; None without a marker."""
+    marks = list(item.iter_markers(MARKER))
+    if not marks:
+        return None
+    source = f"@pytest.mark.{MARKER} on {item.nodeid}"
+    given: dict[str, object] = {}
+    for mark in reversed(marks):
+        if mark.args:
+            raise pytest.UsageError(f"f3dx: {source} takes keyword arguments only, not {mark.args!r} [settings]")
+        given.update(mark.kwargs)
+    return _checked(source, given, marker=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Check the markers; ask for ``f3dx_config`` before any other fixture of a marked test."""
+    for item in items:
+        if _marker_settings(item) is not None:
+            names: list[str] = getattr(item, "fixturenames", [])
+            if "f3dx_config" not in names[:1]:
+                names.insert(0, "f3dx_config")
+
+
+def _place(config: pytest.Config) -> Place:
+    """Say where the run stands; made when the first marked test starts."""
+    from pytest_f3dx import _session  # noqa: PLC0415 (only in runs that have a marked test)
+
+    if _PLACE not in config.stash:
+        root, inifile = config.rootpath, config.inipath
+        config.stash[_PLACE] = _session.Place(
+            root,
+            root / str(config.getini("f3dx_cassette_dir")),
+            config.invocation_params.dir,
+            _run_id(config),
+            toml=inifile is None or inifile.suffix == ".toml",
+        )
+    return config.stash[_PLACE]
+
+
+def _run_id(config: pytest.Config) -> str:
+    """Return the id of the run: the controller's in an xdist worker."""
+    from pytest_f3dx._session import new_run_id  # noqa: PLC0415 (see _place)
+
+    given: Mapping[str, str] = getattr(config, "workerinput", {})
+    return config.stash.setdefault(_RUN_ID, given.get("f3dx_run") or new_run_id())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 (a type of pytest-xdist)
+    """Tell an xdist worker the id of the run."""
+    node.workerinput["f3dx_run"] = _run_id(node.config)
+
+
+# -- the life of a marked test ---------------------------------------------------------------------
+
+
+def _resolve(item: pytest.Item) -> _config.Config:
+    flag = item.config.getoption("--f3dx-record")
+    given = getattr(item, "funcargs", {}).get("f3dx_config", {})
+    fixture = _config.check_source("the fixture f3dx_config", given)
+    _config.check_loosening("the fixture f3dx_config", fixture)
+    return _config.resolve(
+        flag={} if flag is None else {"record": flag},
+        marker=_marker_settings(item) or {},
+        fixture=fixture,
+        ini=item.config.stash[_INI],
+    )
+
+
+def _new_run(item: pytest.Item) -> TestRun:
+    from pytest_f3dx._session import TestRun  # noqa: PLC0415 (see _place)
+
+    hook = item.ihook
+
+    def passes(request: Request) -> bool:
+        return bool(hook.pytest_f3dx_passthrough(request=request, item=item))
+
+    def edit(request: Request, response: Response) -> Response:
+        changed: Response | None = hook.pytest_f3dx_edit_response(request=request, response=response, item=item)
+        return changed or response
+
+    return TestRun(_place(item.config), item.nodeid, lambda: _resolve(item), passes=passes, edit=edit)
+
+
+def _phase(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run a phase; a problem fails it at its end, whatever was caught on the way."""
+    run = item.stash.get(_RUN, None)
+    try:
+        result = yield
+    except Refusal as refusal:
+        if run:
+            run.news()
+        raise refusal.with_traceback(_cut(refusal.__traceback__, item)) from None
+    except BaseException as error:
+        problem = run.news() if run else None
+        if problem:
+            raise pytest.fail.Exception(str(problem), pytrace=False) from error
+        raise
+    problem = run.news() if run else None
+    if problem:
+        raise pytest.fail.Exception(str(problem), pytrace=False)
+    return result
+
+
+def _cut(trace: TracebackType | None, item: pytest.Item) -> TracebackType | None:
+    from pytest_f3dx._session import user_frames  # noqa: PLC0415 (only at a miss)
+
+    return trace if item.config.getoption("fulltrace") else user_frames(trace, item.config.rootpath)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Start routing before the first fixture of a marked test."""
+    if item.get_closest_marker(MARKER):
+        run = item.stash[_RUN] = _new_run(item)
+        item.stash[_OUTCOMES] = []
+        run.start()
+    return (yield from _phase(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail the test at the end of its call phase for what it swallowed."""
+    return (yield from _phase(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fold the recordings of a passing test after its last fixture has ended."""
+    run = item.stash.get(_RUN, None)
+    passed = False
+    try:
+        result = yield from _phase(item)
+        outcomes = item.stash.get(_OUTCOMES, [])
+        passed = len(outcomes) > 1 and set(outcomes) == {"passed"}
+    finally:
+        if run:
+            _finish(run, item, passed=passed)
+    return result
+
+
+def _finish(run: TestRun, item: pytest.Item, *, passed: bool) -> None:
+    try:
+        unplayed = run.finish(passed=passed)
+    except F3dxError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    if unplayed and run.config().unplayed == "warn":
+        item.warn(F3dxWarning(str(unplayed)))
+    elif unplayed:
+        raise pytest.fail.Exception(str(unplayed), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the outcome of each phase; a miss in a test that is expected to fail fails it all the same."""
+    report = yield
+    run = item.stash.get(_RUN, None)
+    if run:
+        if hasattr(report, "wasxfail") and run.has_problems():
+            del report.wasxfail
+            report.outcome = "failed"
+        item.stash[_OUTCOMES].append(report.outcome)
+        if report.when == "teardown":
+            report.f3dx = run.facts.as_dict()  # type: ignore[attr-defined]  # crosses from xdist workers as it is
+    return report
+
+
+# -- the report of a run ---------------------------------------------------------------------------
+
+
+class _Reporter:
+    """Adds up what the tests of a run report; registered where the reports of all workers arrive."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        from pytest_f3dx._ledger import Facts  # noqa: PLC0415 (keeps this module's imports few)
+
+        facts = getattr(report, "f3dx", None)
+        if facts:
+            self._ledger.add(Facts.from_dict(facts))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        from pytest_f3dx._render import _summary  # noqa: PLC0415 (see above)
+
+        line = _summary.summary(self._ledger)
+        if line:
+            terminalreporter.write_line(line)
+            if terminalreporter.verbosity > 0:
+                for detail in _summary.details(self._ledger):
+                    terminalreporter.write_line(detail)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Listen to the reports of the run, in the controller only."""
+    from pytest_f3dx._ledger import Ledger  # noqa: PLC0415 (keeps this module's imports few)
+
+    if not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(_Reporter(Ledger()), "f3dx-reporter")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tidy up beside the pending exchanges when the last worker has ended."""
+    config = session.config
+    if not hasattr(config, "workerinput") and (_RUN_ID in config.stash):
+        from pytest_f3dx._journal import tidy  # noqa: PLC0415 (only in runs that may have recorded)
+
+        tidy(_place(config).cassettes, _run_id(config))

@@ -1,0 +1,98 @@
+"""What the tests share: a loopback server, and a suite that is run by an inner pytest."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import shlex
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pytest_f3dx
+from tests.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# An inner pytest in this process forgets the modules it was the first to import. libyaml's C part cannot be
+# imported twice (its events are then of classes that yaml does not know), nor should our own state be.
+for _module in ("blake3", "deepdiff", "jsonpath", "rfc8785", "yaml", "vcr"):
+    importlib.import_module(_module)
+for _found in pkgutil.walk_packages(pytest_f3dx.__path__, "pytest_f3dx."):
+    if not _found.name.endswith("__main__"):
+        importlib.import_module(_found.name)
+
+ASK = """
+    import json
+    import urllib.request
+
+    import pytest
+
+    URL = {url!r}
+
+    def ask(prompt="hi", path="/echo", **extra):
+        data = json.dumps({{"prompt": prompt, **extra}}).encode()
+        request = urllib.request.Request(URL + path, data, {{"content-type": "application/json"}})
+        with urllib.request.urlopen(request) as response:
+            return response.read().decode()
+"""
+
+
+class Suite:
+    """A suite of tests that an inner pytest runs against the loopback server.
+
+    Attributes:
+        path: Its root directory.
+        server: The server its tests talk to.
+    """
+
+    def __init__(self, pytester: pytest.Pytester, server: Server) -> None:
+        self._pytester = pytester
+        self.path: Path = pytester.path
+        self.server = server
+        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+
+    def write(self, body: str, *, name: str = "test_it") -> None:
+        """Write a module whose tests call ``ask(prompt)``."""
+        head = textwrap.dedent(ASK).format(url=self.server.url)
+        (self.path / f"{name}.py").write_text(head + textwrap.dedent(body), encoding="utf-8")
+
+    def run(self, *options: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options)
+
+    def spawn(self, *options: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+    def cassette(self, name: str = "test_it/test_it") -> Path:
+        """Return the path of a cassette."""
+        return self.path / "cassettes" / f"{name}.yaml"
+
+    def paste_fix(self, result: pytest.RunResult) -> pytest.RunResult:
+        """Run the command of the fix line, as a user would paste it."""
+        (line,) = {match[1] for line in result.outlines if (match := re.search(r"  fix +(pytest .*)$", line))}
+        _, *options = shlex.split(line)
+        return self.run(*options)
+
+    def summary(self, result: pytest.RunResult) -> str:
+        """Return the summary line of a run."""
+        (line,) = [line for line in result.outlines if re.match(r"f3dx: \d+ replayed", line)]
+        return line
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Serve on loopback for one test."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, server: Server) -> Suite:
+    """Make an empty suite."""
+    return Suite(pytester, server)
