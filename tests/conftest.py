@@ -26,6 +26,7 @@ for _found in pkgutil.walk_packages(pytest_f3dx.__path__, "pytest_f3dx."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
 
+LOOP_SCOPE = "asyncio_default_fixture_loop_scope=function"  # unset, pytest-asyncio warns
 ASK = """
     import json
     import urllib.request
@@ -50,11 +51,11 @@ class Suite:
         server: The server its tests talk to.
     """
 
-    def __init__(self, pytester: pytest.Pytester, server: Server) -> None:
-        self._pytester = pytester
+    def __init__(self, pytester: pytest.Pytester, server: Server, patch: pytest.MonkeyPatch) -> None:
+        self._pytester, self._patch = pytester, patch
         self.path: Path = pytester.path
         self.server = server
-        pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        pytester.makeini("[pytest]\n")
 
     def write(self, body: str, *, name: str = "test_it") -> None:
         """Write a module whose tests call ``ask(prompt)``."""
@@ -63,11 +64,17 @@ class Suite:
 
     def run(self, *options: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options)
+        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", "-o", LOOP_SCOPE, *options)
+
+    def exit_code(self, *options: str) -> int:
+        """Run pytest in this process, with or without a terminal reporter; only the exit code counts."""
+        return int(self._pytester.inline_run("-p", "no:cacheprovider", "-o", LOOP_SCOPE, *options).ret)
 
     def spawn(self, *options: str) -> pytest.RunResult:
-        """Run pytest in a process of its own."""
-        return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+        """Run pytest in a process of its own, with our plugin and xdist alone: others take seconds to load."""
+        self._patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        plugins = ("-p", "pytest_f3dx.plugin", "-p", "xdist.plugin")
+        return self._pytester.runpytest_subprocess(*plugins, "-p", "no:cacheprovider", *options)
 
     def cassette(self, name: str = "test_it/test_it") -> Path:
         """Return the path of a cassette."""
@@ -93,6 +100,6 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester, server: Server) -> Suite:
+def suite(pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """Make an empty suite."""
-    return Suite(pytester, server)
+    return Suite(pytester, server, monkeypatch)

@@ -316,7 +316,7 @@ def test_an_old_aiohttp_is_refused() -> None:
 
     wrapped = _aiohttp._wrap(_request)
     assert asyncio.run(wrapped(None, "GET")) == "GET"
-    with recording(MemoryRecorder()), pytest.raises(Refusal, match=r"aiohttp>=3\.12"):
+    with recording(MemoryRecorder()), pytest.raises(Refusal, match=r"aiohttp>=3\.12\.2"):
         asyncio.run(wrapped(None, "GET"))
 
 

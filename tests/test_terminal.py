@@ -24,7 +24,7 @@ SHARED = """
 """
 
 
-@pytest.fixture(params=[("-p", "no:xdist"), ("-n0",), ("-n2",)], ids=["plain", "n0", "n2"])
+@pytest.fixture(params=[("-n0",), ("-n2",)], ids=["n0", "n2"])
 def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Give the options of a run in one process or in several."""
     options: tuple[str, ...] = request.param
@@ -95,10 +95,19 @@ def test_junit_xml_tells_of_a_miss(suite: Suite) -> None:
     assert all("no recording answers this request" in (f.text or "") for f in failures)
 
 
-@pytest.mark.parametrize("option", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:warnings", "no:f3dx"])
+@pytest.mark.parametrize("option", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:warnings", "no:xdist"])
 def test_other_plugins_may_be_absent(suite: Suite, option: str) -> None:
-    """A run without another plugin is the same; without ours the marker is unknown, no more."""
+    """A run without another plugin is the same."""
     suite.write(MANY)
-    result = suite.spawn("-p", option, *(["--f3dx-record=once"] if option != "no:f3dx" else []))
-    assert result.ret == 0
-    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert suite.exit_code("-p", option, "--f3dx-record=once") == 0
+    assert len(suite.server.requests) == 6
+
+
+def test_entry_point_is_found(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed, the plugin is there without being asked for, and can be switched off by its name."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+    pytester.makepyfile("import pytest\n\n@pytest.mark.f3dx_cache\ndef test_it():\n    pass\n")
+    loop = ("-o", "asyncio_default_fixture_loop_scope=function")
+    assert pytester.runpytest_subprocess(*loop, "--strict-markers").ret == 0
+    off = pytester.runpytest_subprocess(*loop, "--strict-markers", "-p", "no:f3dx")
+    off.stdout.fnmatch_lines(["*'f3dx_cache' not found in `markers` configuration option*"])

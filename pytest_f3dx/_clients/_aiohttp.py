@@ -57,14 +57,16 @@ def patches() -> Iterator[Patch]:
 
 
 def _wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-    has_middlewares = "middlewares" in inspect.signature(original).parameters
+    from aiohttp.payload import Payload
+
+    is_known = "middlewares" in inspect.signature(original).parameters and hasattr(Payload, "as_bytes")
 
     @functools.wraps(original)
     async def _request(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if current() is None:
             return await original(self, *args, **kwargs)
-        if not has_middlewares:
-            raise _refusal("aiohttp before 3.12 cannot be recorded", "pip install 'aiohttp>=3.12'")
+        if not is_known:
+            raise _refusal("aiohttp before 3.12.2 cannot be recorded", "pip install 'aiohttp>=3.12.2'")
         chosen = kwargs.get("middlewares")
         decodes = kwargs.get("auto_decompress")
         ours = functools.partial(_middleware, decodes=self.auto_decompress if decodes is None else decodes)
