@@ -23,7 +23,7 @@ TOOLS = {
     "pytest-recording": (["pytest-recording"], "@pytest.mark.vcr", ["--record-mode=once"]),
     "cassetter": (["cassetter"], "@pytest.mark.vcr", ["--record-mode=once"]),
 }
-TEST = '''
+TEST = """
 import httpx, pytest
 
 BODY = {{"model": "m", "messages": [{{"role": "user", "content": "{prompt}"}}]}}
@@ -34,7 +34,7 @@ CLIENT = httpx.Client({transport})
 def test_it(n):
     answer = CLIENT.post("{url}/v1/chat/completions", json={{**BODY, "n": n}})
     assert answer.json()["ok"]
-'''
+"""
 ANSWER = json.dumps({"ok": True, "text": "An answer of ordinary length. " * 10}).encode()
 
 
@@ -73,7 +73,11 @@ def suite(work: Path, name: str, url: str, options: argparse.Namespace) -> Path:
     mock = f"transport=httpx.MockTransport(lambda r: httpx.Response(200, content={ANSWER!r}))"
     prompt = ("word " * (options.prompt_bytes // 5))[: options.prompt_bytes]
     text = TEST.format(
-        prompt=prompt, transport=mock if name == "floor" else "", mark=TOOLS[name][1], tests=options.tests, url=url
+        prompt=prompt,
+        transport=mock if name == "floor" else "",
+        mark=TOOLS[name][1],
+        tests=options.tests,
+        url=url,
     )
     (folder / "test_bench.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -118,7 +122,9 @@ def main() -> None:
             times[name].append(run(*ready[name]))
     floor = statistics.median(times["floor"])
     above = {name: (statistics.median(t) - floor) / options.tests * 1000 for name, t in times.items()}
-    print(f"{options.tests} tests, prompt {options.prompt_bytes} B, median of {options.rounds} rounds, {sys.version.split()[0]}")
+    print(
+        f"{options.tests} tests, prompt {options.prompt_bytes} B, median of {options.rounds} rounds, {sys.version.split()[0]}"
+    )
     print(f"{'':18}{'process s':>10}{'ms a test above floor':>24}{'ours / theirs':>16}")
     for name in TOOLS:
         ratio = f"{above['pytest-f3dx'] / above[name]:.2f}" if name not in ("floor", "pytest-f3dx") else ""

@@ -18,7 +18,9 @@ def ask(base_url, wanted):
     """Ask the model behind; returns its text, why it stopped and its usage."""
     keys = ("model", "messages", "max_tokens", "temperature")
     body = json.dumps({key: wanted[key] for key in keys if key in wanted}).encode()
-    request = urllib.request.Request(f"{base_url}/chat/completions", body, {"content-type": "application/json"})
+    request = urllib.request.Request(
+        f"{base_url}/chat/completions", body, {"content-type": "application/json"}
+    )
     with urllib.request.urlopen(request) as response:
         answer = json.load(response)
     choice, usage = answer["choices"][0], answer["usage"]
@@ -64,7 +66,9 @@ class Gateway(BaseHTTPRequestHandler):
         wanted = json.loads(self.rfile.read(int(self.headers["content-length"])))
         text, stop, usage = ask(self.base_url, wanted)
         if wanted.get("stream"):
-            lines = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events(wanted, text, stop, usage)]
+            lines = [
+                f"event: {e['type']}\ndata: {json.dumps(e)}\n\n" for e in events(wanted, text, stop, usage)
+            ]
             kind, body = "text/event-stream", "".join(lines)
         else:
             kind, body = "application/json", json.dumps(message(wanted, text, stop, usage))

@@ -37,7 +37,9 @@ def test_answers_side_by_side():
     async def ask_all(cities):
         async with openai.AsyncOpenAI(base_url=BASE_URL, api_key="not needed") as client:
             asked = [
-                client.completions.create(model=MODEL, prompt=f"{city} is a city in", temperature=0, max_tokens=8)
+                client.completions.create(
+                    model=MODEL, prompt=f"{city} is a city in", temperature=0, max_tokens=8
+                )
                 for city in cities
             ]
             return [answer.choices[0].text for answer in await asyncio.gather(*asked)]

@@ -94,7 +94,7 @@ def _pairs(source: str, value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _cassette_name(source: str, value: object) -> str:
-    from pytest_f3dx._names import check_name  # noqa: PLC0415 (only for tests that name a cassette)
+    from pytest_f3dx._names import check_name
 
     if not isinstance(value, str):
         raise SettingsError(f"{source} is {value!r}", ("accepted", "a string such as 'shared/login'"))
@@ -189,7 +189,7 @@ def check_loosening(source: str, values: Mapping[str, Any]) -> None:
     """
     loosening = {name: values[name] for name in ("ignore", "replace", "match_headers") if values.get(name)}
     if loosening:
-        from pytest_f3dx._fingerprint import check_settings  # noqa: PLC0415 (needed by few tests, heavy)
+        from pytest_f3dx._fingerprint import check_settings
 
         try:
             check_settings(**loosening)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEST = '''\
+TEST = """\
 import json
 import urllib.request
 
@@ -42,7 +42,7 @@ def ask(prompt):
 @pytest.mark.f3dx_cache
 def test_greets():
     assert "hello" in ask(PROMPT).lower()
-'''
+"""
 
 
 class _Model(BaseHTTPRequestHandler):

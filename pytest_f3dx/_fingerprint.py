@@ -152,7 +152,7 @@ def check_settings(
 
 
 def _check_path(path: str) -> None:
-    from jsonpath import JSONPathError  # noqa: PLC0415 (needed by few)
+    from jsonpath import JSONPathError
 
     try:
         jsonpath(path)

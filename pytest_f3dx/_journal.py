@@ -165,7 +165,7 @@ class Journal:
                 exchange is left in the journal.
         """
         self.open()
-        assert self._own is not None  # noqa: S101 (open() has seen to it)
+        assert self._own is not None
         try:
             self._write(self._own, _encode(exchange))
         except OSError as error:
@@ -188,7 +188,7 @@ class Journal:
                 view = view[os.write(handle, view) :]
             os.fsync(handle)
         except OSError:
-            with suppress(OSError):  # shrinking works on a full disk; if not, the torn line is dropped on reading
+            with suppress(OSError):  # works on a full disk; if not, reading drops the torn line
                 os.ftruncate(handle, start)
             raise
 

@@ -43,9 +43,7 @@ class Facts:
 
     def is_idle(self) -> bool:
         """Whether the test neither sent anything nor left anything to say."""
-        return not (
-            self.replayed or self.recorded or self.live or self.missed or self.unplayed or self.notes
-        )
+        return not (self.replayed or self.recorded or self.live or self.missed or self.unplayed or self.notes)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, fit to cross a process boundary."""

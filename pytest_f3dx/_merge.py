@@ -32,9 +32,7 @@ def grouped(exchanges: Iterable[Exchange]) -> dict[str, Interaction]:
     """Gather exchanges into interactions, in the order in which the test first asked."""
     found: dict[str, Interaction] = {}
     for exchange in sorted(exchanges, key=lambda e: e.seq):
-        one = found.setdefault(
-            exchange.fingerprint, Interaction(exchange.fingerprint, exchange.request, [])
-        )
+        one = found.setdefault(exchange.fingerprint, Interaction(exchange.fingerprint, exchange.request, []))
         one.responses.append(exchange.response)
     for interaction in found.values():
         interaction.responses = without_retried(interaction.responses)

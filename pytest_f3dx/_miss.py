@@ -96,8 +96,8 @@ def _difference(path: str, old: object, new: object) -> Difference:
 
 def _body_differences(old: Any, new: Any) -> list[Difference]:  # noqa: ANN401 (any JSON value)
     """Compare parsed bodies by deepdiff; only at a miss, so its cost does not matter."""
-    from deepdiff import DeepDiff  # noqa: PLC0415 (120 ms to import)
-    from deepdiff.helper import NotPresent, notpresent  # noqa: PLC0415
+    from deepdiff import DeepDiff
+    from deepdiff.helper import NotPresent, notpresent
 
     if type(old) is not type(new) or not isinstance(old, (dict, list)):
         return [_difference("$", old, new)] if old != new else []
@@ -124,9 +124,11 @@ def _part_differences(old: dict[str, Any], new: dict[str, Any]) -> list[Differen
     ]
     for name in ("query", "headers"):
         before, after = _mapping(old.get(name, [])), _mapping(new.get(name, []))
-        for key in sorted({*before, *after}):
-            if before.get(key) != after.get(key):
-                found.append(_pair_difference(f"{name}.{key}", before.get(key), after.get(key)))
+        found += [
+            _pair_difference(f"{name}.{key}", before.get(key), after.get(key))
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ]
     return found
 
 
@@ -154,8 +156,8 @@ def differences(old: Request, new: Request, config: Config) -> list[Difference]:
         new: The request sent now, redacted.
         config: Its ``match_headers`` say which headers count.
     """
-    options = {"match_headers": config.match_headers}
-    found = _part_differences(envelope(old, **options), envelope(new, **options))
+    names = config.match_headers
+    found = _part_differences(envelope(old, match_headers=names), envelope(new, match_headers=names))
     before, after = parsed_body(old), parsed_body(new)
     if before is None or after is None:
         if before is not after:
@@ -220,7 +222,7 @@ def _ignore_line(places: list[Difference], *, toml: bool) -> str:
     return "\n".join(["f3dx_ignore =", *(f"    {path}" for path in paths)])
 
 
-def explain(  # noqa: PLR0913 (the facts of one message)
+def explain(
     request: Request,
     fingerprint: str,
     interactions: Iterable[Interaction],

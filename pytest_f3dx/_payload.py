@@ -212,7 +212,7 @@ def jsonpath(path: str) -> Any:  # noqa: ANN401 (a JSONPath, whose package is im
     Raises:
         jsonpath.JSONPathError: It is invalid.
     """
-    from jsonpath import JSONPathEnvironment  # noqa: PLC0415 (needed by few)
+    from jsonpath import JSONPathEnvironment
 
     environment = JSONPathEnvironment(strict=True)
     environment.max_recursion_depth = MAX_DEPTH + 1  # its own 100 would raise for bodies that count as JSON

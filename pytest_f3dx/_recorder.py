@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from pytest_f3dx._fingerprint import fingerprint_request
 from pytest_f3dx._journal import Exchange
 from pytest_f3dx._model import Failure, Request, Response, as_stored
 from pytest_f3dx._redaction import Redactor
+from pytest_f3dx._routing import Ticket
 from pytest_f3dx._usage import tokens
 from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
 
@@ -29,29 +30,6 @@ if TYPE_CHECKING:
 _NEVER_RECORDED = (401, 403)
 
 
-@dataclass(slots=True)
-class Ticket:
-    """A request that was asked for, with its place in the order of the cassette.
-
-    Attributes:
-        request: As the client sent it.
-        seq: Its place.
-        stored: The request as a cassette holds it; None: it passes through unrecorded.
-        fingerprint: Of ``stored``.
-        response: The recorded response, or None: send the request.
-        asked: Monotonic seconds when it was asked for.
-        at: UTC of the same moment, ISO 8601.
-    """
-
-    request: Request
-    seq: int = 0
-    stored: Request | None = None
-    fingerprint: str = ""
-    response: Response | None = None
-    asked: float = 0.0
-    at: str = ""
-
-
 class Recorder:
     """Answers every request of one test; see `pytest_f3dx._routing.Recorder`.
 
@@ -59,7 +37,7 @@ class Recorder:
         problems: Errors to fail the test with, in order, whatever the code caught on the way.
     """
 
-    def __init__(  # noqa: PLR0913 (its collaborators, each one job)
+    def __init__(
         self,
         config: Config,
         store: Store,
@@ -135,18 +113,18 @@ class Recorder:
             self._seq += 1
             return Ticket(
                 request,
-                self._seq,
-                stored,
-                fingerprint_request(
-                    stored,
-                    match_headers=self._config.match_headers,
-                    ignore=self._config.ignore,
-                    replace=self._config.replace,
-                ),
-                None,
-                time.monotonic(),
-                datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                seq=self._seq,
+                stored=stored,
+                fingerprint=self._fingerprint(stored),
+                asked=time.monotonic(),
+                at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             )
+
+    def _fingerprint(self, request: Request) -> str:
+        config = self._config
+        return fingerprint_request(
+            request, match_headers=config.match_headers, ignore=config.ignore, replace=config.replace
+        )
 
     def _refusing(self) -> _Refusing:
         return _Refusing(self.problems)
@@ -249,14 +227,14 @@ class Recorder:
         """Keep the error that a live request raised; the caller raises it again."""
         with self._lock, self._refusing():
             if ticket.stored is not None and isinstance(error, Exception):
-                from pytest_f3dx._clients import kind_of  # noqa: PLC0415 (rare)
+                from pytest_f3dx._clients import kind_of
 
                 failure = Failure(kind_of(error), self._redactor.text(str(error)))
                 self._keep(ticket, Response(0, failure=failure))
             self._land(ticket)
 
     def _keep(self, ticket: Ticket, response: Response) -> None:
-        assert ticket.stored is not None  # noqa: S101 (the callers have looked)
+        assert ticket.stored is not None
         took_ms = round((time.monotonic() - ticket.asked) * 1000)
         response = replace(response, recorded_at=ticket.at, took_ms=took_ms)
         response = self._edit(ticket.stored, response)
@@ -355,7 +333,7 @@ async def _wait(event: threading.Event) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        import trio  # noqa: PLC0415 (the only other loop that HTTP clients run on)
+        import trio
 
         await trio.to_thread.run_sync(event.wait)
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -18,17 +19,28 @@ if TYPE_CHECKING:
     from pytest_f3dx._model import Request, Response
 
 
-class Ticket(Protocol):
+@dataclass(slots=True)
+class Ticket:
     """A request that was asked for, with its place in the order of the cassette.
 
     Attributes:
         request: As the client sent it; what goes live, never redacted.
         response: The recorded response with its content encoding undone; None: go live, then
             call `Recorder.answer` or `Recorder.fail`.
+        seq: Its place.
+        stored: The request as a cassette holds it; None: it passes through unrecorded.
+        fingerprint: Of ``stored``.
+        asked: Monotonic seconds when it was asked for.
+        at: UTC of the same moment, ISO 8601.
     """
 
     request: Request
-    response: Response | None
+    response: Response | None = None
+    seq: int = 0
+    stored: Request | None = None
+    fingerprint: str = ""
+    asked: float = 0.0
+    at: str = ""
 
 
 class Recorder(Protocol):
@@ -83,5 +95,3 @@ def routed(recorder: Recorder) -> Iterator[None]:
     finally:
         _active.remove(recorder)
         _context.reset(token)
-
-

@@ -20,7 +20,9 @@ _CLOCKS = re.compile(
     r"(?i)^(created|created_at|createtime|completed_at|expires_at|updated_at|timestamp|"
     r"(total|load|prompt_eval|eval)_duration|(queue|prompt|completion|total)_time|response_ms|latency(ms|_ms)?)$"
 )
-_ID_FIELDS = re.compile(r"(?i)^(id|ids|uid|uuid|guid|system_fingerprint|etag|x-request-id)$|[_-]ids?$|[a-z]Ids?$")
+_ID_FIELDS = re.compile(
+    r"^(?i:id|ids|uid|uuid|guid|system_fingerprint|etag|x-request-id)$|(?i:[_-]ids?)$|[a-z]Ids?$"
+)
 # One random-looking word: an optional prefix such as `chatcmpl-` or `call_`, then 8 or more
 # characters with a digit among them; also a UUID.
 _ID = re.compile(r"^((?:[A-Za-z]+[-_])*)(?=[A-Za-z0-9-]*\d)([A-Za-z0-9]{8,}|[0-9a-fA-F-]{32,36})$")

@@ -9,6 +9,7 @@ import types
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_f3dx import _names
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from pytest_f3dx._config import Config
     from pytest_f3dx._model import Request, Response
-    from pytest_f3dx._recorder import Recorder, Ticket
+    from pytest_f3dx._recorder import Recorder
+    from pytest_f3dx._routing import Ticket
     from pytest_f3dx._store import View
     from pytest_f3dx.errors import MissError
 
@@ -135,12 +137,12 @@ class TestRun:
             return self._recorder
 
     def _make_recorder(self) -> Recorder:
-        from pytest_f3dx._journal import Journal  # noqa: PLC0415 (only for tests that send something)
-        from pytest_f3dx._recorder import Recorder  # noqa: PLC0415
-        from pytest_f3dx._store import Store  # noqa: PLC0415
+        from pytest_f3dx._journal import Journal
+        from pytest_f3dx._recorder import Recorder
+        from pytest_f3dx._store import Store
 
         config, path = self.config(), self._path()
-        relative = path.relative_to(self._place.cassettes)
+        relative = PurePosixPath(path.relative_to(self._place.cassettes).as_posix())
         journal = Journal(self._place.cassettes, relative, self._place.run)
         recorder = Recorder(
             config,
@@ -155,7 +157,7 @@ class TestRun:
         return recorder
 
     def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
-        from pytest_f3dx import _miss  # noqa: PLC0415 (only at a miss)
+        from pytest_f3dx import _miss
 
         interactions = view.load_all().interactions.values() if view else ()
         return _miss.explain(

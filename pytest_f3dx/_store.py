@@ -156,7 +156,12 @@ class Store:
     # -- writing -------------------------------------------------------------------------------
 
     def fold(
-        self, exchanges: Iterable[Exchange], *, rewrite: bool, played: Collection[str], replayed: Collection[str]
+        self,
+        exchanges: Iterable[Exchange],
+        *,
+        rewrite: bool,
+        played: Collection[str],
+        replayed: Collection[str],
     ) -> Cassette:
         """Put what a passing test recorded into the cassette, under the lock of all writers.
 
@@ -183,8 +188,8 @@ class Store:
             base = old or self._empty()
             fresh = [one for key, one in new.items() if key not in base.interactions]
             drop = [] if self.is_shared else _merge.superseded(base, fresh, played)
-            merged = _merge.merge(base, new, replayed=replayed, drop=drop)
-            merged = Cassette(base.test if self.is_shared else self._test, merged.interactions, *self._header())
+            interactions = _merge.merge(base, new, replayed=replayed, drop=drop).interactions
+            merged = Cassette(self._test, interactions, *self._header())
             self._journal.mark()
             self._write(merged)
             return merged

@@ -77,9 +77,9 @@ def _root_of(path: Path) -> Path:
 
 
 def _check(paths: list[Path]) -> int:
-    from pytest_f3dx._blobs import BlobStore  # noqa: PLC0415 (each command loads what it needs)
-    from pytest_f3dx._cassette import load  # noqa: PLC0415
-    from pytest_f3dx._files import read_bytes  # noqa: PLC0415
+    from pytest_f3dx._blobs import BlobStore
+    from pytest_f3dx._cassette import load
+    from pytest_f3dx._files import read_bytes
 
     bad = good = 0
     for root, file in (pair for path in paths for pair in _cassettes(path)):
@@ -94,7 +94,7 @@ def _check(paths: list[Path]) -> int:
 
 
 def _fingerprint(file: str) -> int:
-    from pytest_f3dx._fingerprint import fingerprint  # noqa: PLC0415 (see _check)
+    from pytest_f3dx._fingerprint import fingerprint
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
@@ -105,6 +105,6 @@ def _fingerprint(file: str) -> int:
 
 
 def _demo() -> int:
-    from pytest_f3dx._demo import run  # noqa: PLC0415 (see _check)
+    from pytest_f3dx._demo import run
 
     return run()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LABEL_WIDTH = 10
-# C0 and C1 controls except tab and newline, and bidirectional overrides: a cassette must not drive a terminal.
+# C0 and C1 controls except tab and newline, and bidirectional overrides: no cassette drives a terminal.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARKER = "f3dx_cache"
 _PLACE: pytest.StashKey[Place] = pytest.StashKey()
-_INI: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_INI: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 _RUN: pytest.StashKey[TestRun] = pytest.StashKey()
 _OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks for conftest authors."""
-    from pytest_f3dx import hooks  # noqa: PLC0415 (keeps this module's imports few)
+    from pytest_f3dx import hooks
 
     pluginmanager.add_hookspecs(hooks)
 
@@ -91,7 +91,8 @@ def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
     given: dict[str, object] = {}
     for mark in reversed(marks):
         if mark.args:
-            raise pytest.UsageError(f"f3dx: {source} takes keyword arguments only, not {mark.args!r} [settings]")
+            said = f"f3dx: {source} takes keyword arguments only, not {mark.args!r} [settings]"
+            raise pytest.UsageError(said)
         given.update(mark.kwargs)
     return _checked(source, given, marker=True)
 
@@ -108,7 +109,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _place(config: pytest.Config) -> Place:
     """Say where the run stands; made when the first marked test starts."""
-    from pytest_f3dx import _session  # noqa: PLC0415 (only in runs that have a marked test)
+    from pytest_f3dx import _session
 
     if _PLACE not in config.stash:
         root, inifile = config.rootpath, config.inipath
@@ -124,7 +125,7 @@ def _place(config: pytest.Config) -> Place:
 
 def _run_id(config: pytest.Config) -> str:
     """Return the id of the run: the controller's in an xdist worker."""
-    from pytest_f3dx._session import new_run_id  # noqa: PLC0415 (see _place)
+    from pytest_f3dx._session import new_run_id
 
     given: Mapping[str, str] = getattr(config, "workerinput", {})
     return config.stash.setdefault(_RUN_ID, given.get("f3dx_run") or new_run_id())
@@ -153,7 +154,7 @@ def _resolve(item: pytest.Item) -> _config.Config:
 
 
 def _new_run(item: pytest.Item) -> TestRun:
-    from pytest_f3dx._session import TestRun  # noqa: PLC0415 (see _place)
+    from pytest_f3dx._session import TestRun
 
     hook = item.ihook
 
@@ -161,8 +162,8 @@ def _new_run(item: pytest.Item) -> TestRun:
         return bool(hook.pytest_f3dx_passthrough(request=request, item=item))
 
     def edit(request: Request, response: Response) -> Response:
-        changed: Response | None = hook.pytest_f3dx_edit_response(request=request, response=response, item=item)
-        return changed or response
+        changed = hook.pytest_f3dx_edit_response(request=request, response=response, item=item)
+        return response if changed is None else changed
 
     return TestRun(_place(item.config), item.nodeid, lambda: _resolve(item), passes=passes, edit=edit)
 
@@ -188,7 +189,7 @@ def _phase(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _cut(trace: TracebackType | None, item: pytest.Item) -> TracebackType | None:
-    from pytest_f3dx._session import user_frames  # noqa: PLC0415 (only at a miss)
+    from pytest_f3dx._session import user_frames
 
     return trace if item.config.getoption("fulltrace") else user_frames(trace, item.config.rootpath)
 
@@ -260,14 +261,14 @@ class _Reporter:
         self._ledger = ledger
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        from pytest_f3dx._ledger import Facts  # noqa: PLC0415 (keeps this module's imports few)
+        from pytest_f3dx._ledger import Facts
 
         facts = getattr(report, "f3dx", None)
         if facts:
             self._ledger.add(Facts.from_dict(facts))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        from pytest_f3dx._render import _summary  # noqa: PLC0415 (see above)
+        from pytest_f3dx._render import _summary
 
         line = _summary.summary(self._ledger)
         if line:
@@ -279,7 +280,7 @@ class _Reporter:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Listen to the reports of the run, in the controller only."""
-    from pytest_f3dx._ledger import Ledger  # noqa: PLC0415 (keeps this module's imports few)
+    from pytest_f3dx._ledger import Ledger
 
     if not hasattr(session.config, "workerinput"):
         session.config.pluginmanager.register(_Reporter(Ledger()), "f3dx-reporter")
@@ -289,6 +290,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tidy up beside the pending exchanges when the last worker has ended."""
     config = session.config
     if not hasattr(config, "workerinput") and (_RUN_ID in config.stash):
-        from pytest_f3dx._journal import tidy  # noqa: PLC0415 (only in runs that may have recorded)
+        from pytest_f3dx._journal import tidy
 
         tidy(_place(config).cassettes, _run_id(config))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_f3dx._clients import kind_of
 from pytest_f3dx._content import decoded
 from pytest_f3dx._model import Failure, Request, Response, header
-from pytest_f3dx._routing import routed
+from pytest_f3dx._routing import Ticket, routed
 from pytest_f3dx._vcr import patched
 from pytest_f3dx.errors import CassetteMiss, MissError
 
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 _FRAMING = ("content-length", "transfer-encoding", "connection", "date", "server")
 Key = tuple[str, str, bytes]
-
-
-@dataclass
-class Ticket:
-    request: Request
-    response: Response | None = None
 
 
 @dataclass

@@ -140,7 +140,7 @@ def test_a_proper_value_is_spelled_by_rfc_8785_and_a_fixed_point(value: object) 
 
 @QUICK
 @given(ANY, st.randoms(use_true_random=False), st.booleans(), st.sampled_from([None, 1, "\t"]))
-def test_spelling_does_not_count(value: object, order: random.Random, ascii_only: bool, indent: Any) -> None:  # noqa: FBT001
+def test_spelling_does_not_count(value: object, order: random.Random, ascii_only: bool, indent: Any) -> None:
     """Key order, escapes and white space of a JSON text do not change its canonical form."""
 
     def shuffled(one: Any) -> Any:
@@ -286,7 +286,7 @@ def test_different_values_differ(one: object, other: object) -> None:
 
 @QUICK
 @given(st.integers(min_value=2**53), st.integers(min_value=2**53), st.booleans())
-def test_all_digits_of_an_integer_count(one: int, other: int, negative: bool) -> None:  # noqa: FBT001
+def test_all_digits_of_an_integer_count(one: int, other: int, negative: bool) -> None:
     """Two integers beyond doubles are equal only if they are; a Python integer equals its literal."""
     sign = -1 if negative else 1
     assert (canonical(sign * one) == canonical(sign * other)) is (one == other)

@@ -23,7 +23,8 @@ from tornado import httpclient, simple_httpclient  # type: ignore[attr-defined] 
 from pytest_f3dx._clients import kind_of
 from pytest_f3dx._clients._failures import nearest_standard
 from pytest_f3dx._model import Failure, Request, Response
-from tests.recorders import MemoryRecorder, Ticket, recording
+from pytest_f3dx._routing import Ticket
+from tests.recorders import MemoryRecorder, recording
 from tests.server import Server
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_f3dx._model import Failure, Response
+from pytest_f3dx._routing import Ticket
 from pytest_f3dx._vcr import patched
 from pytest_f3dx.errors import CassetteMiss
-from tests.recorders import MemoryRecorder, Ticket, recording
+from tests.recorders import MemoryRecorder, recording
 from tests.server import Server
 
 niquests = pytest.importorskip(

@@ -124,7 +124,7 @@ class StandardZstd:
     __name__ = "compression.zstd"
 
     @staticmethod
-    def ZstdDecompressor() -> object:  # noqa: N802 (the name it has there)
+    def ZstdDecompressor() -> object:
         """Return a decompressor with eof, unused_data and decompress."""
         return zstandard.ZstdDecompressor().decompressobj()
 

@@ -655,5 +655,5 @@ def test_jsonpath_is_imported_only_when_something_is_ignored() -> None:
         "fingerprint_request(Request('POST', 'http://h', (), b'{}')); check_settings();"
         "print({'jsonpath', 'deepdiff', 'yaml', 'vcr', 'brotli', 'zstandard'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

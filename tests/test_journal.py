@@ -25,7 +25,9 @@ ONE = Exchange(
     1,
     "b3:" + "0" * 64,
     Request("POST", "https://api.test/é", (("accept", "*/*"),), b"\x00\xff"),
-    Response(200, "Fïne", (("set-cookie", "a"), ("set-cookie", "b")), b"\x00answer\n", "2026-11-23T18:40:01Z", 850),
+    Response(
+        200, "Fïne", (("set-cookie", "a"), ("set-cookie", "b")), b"\x00answer\n", "2026-11-23T18:40:01Z", 850
+    ),
 )
 TWO = Exchange(2, ONE.fingerprint, ONE.request, Response(0, failure=Failure("httpx.ReadTimeout", "slow")))
 
@@ -108,7 +110,9 @@ def test_damage_is_named_with_its_line(tmp_path: Path) -> None:
         Journal(tmp_path, NAME, "run2").adopt()
 
 
-def test_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_an_error_and_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the disk fills up in the middle of a line, what was kept before is kept still."""
     journal = Journal(tmp_path, NAME, "run1")
     journal.append(ONE)
@@ -186,7 +190,9 @@ os.kill(os.getpid(), 9)
 def test_kill_leaves_exchange_and_no_lock(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A process killed right after an exchange leaves it for the next, which can lock at once."""
     root = request.config.rootpath
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path)], cwd=root, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path)], cwd=root, check=False
+    )
     assert done.returncode == -9
     assert Journal(tmp_path, NAME, "run2").adopt() == [ONE]
 
@@ -208,7 +214,7 @@ def test_lock_of_a_removed_file_is_not_taken_for_the_new_one(tmp_path: Path) -> 
         return check
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_lock, "_is_still", removed_once(_lock._is_still))  # noqa: SLF001 (to come between)
+        patch.setattr(_lock, "_is_still", removed_once(_lock._is_still))
         with _lock.locked(path):
             assert path.exists()
     assert seen == [False, True]

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pytest_f3dx"
-HEAVY = {"vcr", "yaml", "deepdiff", "blake3", "rfc8785", "jsonpath", "httpx", "httpx2", "aiohttp", "requests", "urllib3"}
+HEAVY = {
+    "vcr",
+    "yaml",
+    "deepdiff",
+    "blake3",
+    "rfc8785",
+    "jsonpath",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "requests",
+    "urllib3",
+}
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")
@@ -21,7 +33,9 @@ MODULES = sorted(
 def loaded(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter and return the modules it has loaded."""
     code = f"import sys, json\nbefore = set(sys.modules)\n{statement}\nprint(json.dumps(sorted(set(sys.modules) - before)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
     return set(json.loads(done.stdout))
 
 
@@ -35,7 +49,9 @@ def test_plugin_loads_only_pytest_config_and_errors() -> None:
 
 def test_package_is_light_until_a_name_is_used() -> None:
     """Importing the package loads nothing; its names load on first use."""
-    assert {name for name in loaded("import pytest_f3dx") if name.startswith("pytest_f3dx")} == {"pytest_f3dx"}
+    assert {name for name in loaded("import pytest_f3dx") if name.startswith("pytest_f3dx")} == {
+        "pytest_f3dx"
+    }
     assert "pytest_f3dx._fingerprint" in loaded("import pytest_f3dx; pytest_f3dx.fingerprint")
 
 
@@ -74,8 +90,10 @@ def by_module() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_one_side_loads_vcrpy_and_only_the_other_pytest(module: str, by_module: dict[str, set[str]]) -> None:
-    """vcr is loaded by `_vcr` alone, pytest by `plugin` and `hooks` alone; each module loads by itself."""
+def test_only_one_side_loads_vcrpy_and_only_the_other_pytest(
+    module: str, by_module: dict[str, set[str]]
+) -> None:
+    """Vcr is loaded by `_vcr` alone, pytest by `plugin` and `hooks` alone; each module loads by itself."""
     roots = {name.partition(".")[0] for name in by_module[module]}
     assert "vcr" not in roots or module == "pytest_f3dx._vcr"
     assert ("pytest" in roots) == (module in ("pytest_f3dx.plugin", "pytest_f3dx.hooks"))
@@ -85,5 +103,17 @@ def test_only_one_side_loads_vcrpy_and_only_the_other_pytest(module: str, by_mod
 @pytest.mark.parametrize("module", ["errors", "_model", "_routing", "_redaction", "_fingerprint", "_content"])
 def test_arrows_point_one_way(module: str, by_module: dict[str, set[str]]) -> None:
     """The pure modules load no module above them."""
-    ours = {name.removeprefix("pytest_f3dx.") for name in by_module[f"pytest_f3dx.{module}"] if "f3dx." in name}
-    assert not ours & {"_cassette", "_store", "_recorder", "_journal", "_vcr", "_session", "plugin", "cli", "_ledger"}
+    ours = {
+        name.removeprefix("pytest_f3dx.") for name in by_module[f"pytest_f3dx.{module}"] if "f3dx." in name
+    }
+    assert not ours & {
+        "_cassette",
+        "_store",
+        "_recorder",
+        "_journal",
+        "_vcr",
+        "_session",
+        "plugin",
+        "cli",
+        "_ledger",
+    }

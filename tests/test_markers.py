@@ -237,7 +237,8 @@ def test_wrong_fixture_fails_the_test(suite: Suite) -> None:
 def test_settings_of_every_source_are_heard(suite: Suite) -> None:
     """ini, fixture and marker all reach the test, the nearer one winning."""
     (suite.path / "tox.ini").write_text(
-        "[pytest]\nf3dx_record = once\nf3dx_cassette_dir = tapes\nf3dx_ignore =\n    $.noise\n", encoding="utf-8"
+        "[pytest]\nf3dx_record = once\nf3dx_cassette_dir = tapes\nf3dx_ignore =\n    $.noise\n",
+        encoding="utf-8",
     )
     suite.write(
         """

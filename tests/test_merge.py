@@ -15,7 +15,9 @@ LOST = Response(0, failure=Failure("httpx.ReadTimeout", ""))
 
 def interaction(name: str, *responses: Response, path: str = "/chat") -> Interaction:
     """Make an interaction whose fingerprint is its name."""
-    return Interaction(name, Request("POST", f"https://api.test{path}", body=name.encode()), list(responses or [GOOD]))
+    return Interaction(
+        name, Request("POST", f"https://api.test{path}", body=name.encode()), list(responses or [GOOD])
+    )
 
 
 def cassette(*interactions: Interaction) -> Cassette:
@@ -44,7 +46,10 @@ def test_answers_made_good_by_a_retry_are_left_out() -> None:
 
 def test_merge_keeps_order_and_leaves_its_arguments() -> None:
     """Old interactions keep their places, new ones follow, and nothing given is changed."""
-    base, new = cassette(interaction("a"), interaction("b")), grouped([exchange(1, "c"), exchange(2, "b", LATER)])
+    base, new = (
+        cassette(interaction("a"), interaction("b")),
+        grouped([exchange(1, "c"), exchange(2, "b", LATER)]),
+    )
     merged = merge(base, new)
     assert list(merged.interactions) == ["a", "b", "c"]
     assert list(base.interactions) == ["a", "b"]

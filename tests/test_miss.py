@@ -167,7 +167,9 @@ def test_traceback_ends_in_the_users_code(suite: Suite) -> None:
     assert "urllib/request.py" in full
 
 
-def request(body: Any, *, method: str = "POST", url: str = "https://api.test/chat?a=1", **headers: str) -> Request:
+def request(
+    body: Any, *, method: str = "POST", url: str = "https://api.test/chat?a=1", **headers: str
+) -> Request:
     """Make a request of a JSON body."""
     pairs = (("content-type", "application/json"), *((k.replace("_", "-"), v) for k, v in headers.items()))
     return Request(method, url, pairs, json.dumps(body).encode() if body is not None else b"")
@@ -186,7 +188,11 @@ def request(body: Any, *, method: str = "POST", url: str = "https://api.test/cha
         (request({}), request({}, method="PUT"), ["method"]),
         (request({}), request({}, url="https://api.test/v2/chat?a=1"), ["url"]),
         (request({}), request({}, url="https://api.test/chat?a=2&b=1"), ["query.a", "query.b"]),
-        (request({}, url="https://api.test/chat?c=1&c=2"), request({}, url="https://api.test/chat"), ["query.c"]),
+        (
+            request({}, url="https://api.test/chat?c=1&c=2"),
+            request({}, url="https://api.test/chat"),
+            ["query.c"],
+        ),
         (request({}, x_tenant="a"), request({}, x_tenant="b"), ["headers.x-tenant"]),
         (request({}), request(None), ["body"]),
         (request({}), Request("POST", "https://api.test/chat?a=1", (), b"\xff"), ["body"]),
@@ -203,11 +209,13 @@ def test_long_texts_are_shown_around_their_difference() -> None:
     """A change deep in a long prompt is shown, not the prompt."""
     text = "word " * 4000
     (place,) = differences(request({"p": text + "old end"}), request({"p": text + "new end"}), Config())
-    assert place == Difference("$.p", *(f'"…{("word " * 5)[1:]}{w} end"' for w in ("old", "new")), is_volatile=False)
+    start = '"…' + ("word " * 5)[1:]
+    assert place == Difference("$.p", f'{start}old end"', f'{start}new end"', is_volatile=False)
 
 
 def test_nearest_prefers_the_same_resource_and_the_fewest_differences() -> None:
     """Of many interactions the one that differs least is named, on the same path if there is one."""
+
     def kept(key: str, sent: Request) -> Interaction:
         return Interaction(key, sent, [Response(200)])
 
@@ -236,13 +244,23 @@ def test_nearest_prefers_the_same_resource_and_the_fewest_differences() -> None:
         (None, "x", False),
     ],
 )
-def test_volatile_values_offer_the_line_to_paste(old: object, new: object, is_volatile: bool) -> None:  # noqa: FBT001
+def test_volatile_values_offer_the_line_to_paste(old: object, new: object, is_volatile: bool) -> None:
     """If every difference looks volatile, the message holds the line that ignores it."""
     interactions = [Interaction("b3:0", request({"id": old, "x": 1}), [Response(200)])]
-    for toml, line in ((True, '  ignore    f3dx_ignore = ["$.id"]'), (False, "  ignore    f3dx_ignore =\n                $.id")):
+    for toml, line in (
+        (True, '  ignore    f3dx_ignore = ["$.id"]'),
+        (False, "  ignore    f3dx_ignore =\n                $.id"),
+    ):
         text = str(
             explain(
-                request({"id": new, "x": 1}), "b3:1", interactions, Config(), test="t", cassette="c", fix="f", toml=toml
+                request({"id": new, "x": 1}),
+                "b3:1",
+                interactions,
+                Config(),
+                test="t",
+                cassette="c",
+                fix="f",
+                toml=toml,
             )
         )
         assert (line in text) is is_volatile
@@ -252,7 +270,15 @@ def test_many_differences_are_counted() -> None:
     """At most five places are shown, the others counted."""
     old, new = ({"k": [n + step for n in range(9)]} for step in (0, 100))
     text = str(
-        explain(request(new), "b3:1", [Interaction("b3:0", request(old), [])], Config(), test="t", cassette="c", fix="f")
+        explain(
+            request(new),
+            "b3:1",
+            [Interaction("b3:0", request(old), [])],
+            Config(),
+            test="t",
+            cassette="c",
+            fix="f",
+        )
     )
     assert "differs in 9 places" in text
     assert text.count(" → ") == 5

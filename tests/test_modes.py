@@ -172,7 +172,9 @@ def test_strict_misses_when_used_up(suite: Suite) -> None:
     suite.write(REPEATS.format(repeats="strict", asked=3))
     result = suite.run()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*nearest   b3:*is the same request, and was replayed already (repeats = strict)*"])
+    result.stdout.fnmatch_lines(
+        ["*nearest   b3:*is the same request, and was replayed already (repeats = strict)*"]
+    )
     assert _answers(suite.run("-s", "--f3dx-record=new_episodes")) == "[1, 2, 3]"
     assert _answers(suite.run("-s")) == "[1, 2, 3]"
 

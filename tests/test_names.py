@@ -63,7 +63,9 @@ def test_shared_name_is_a_path_in_the_directory() -> None:
     assert str(shared_path(check_name("x", "shared/login"))) == "shared/login.yaml"
 
 
-@pytest.mark.parametrize("name", ["", "/abs", "a//b", "../up", "a/.hidden", "_blobs/x", "a b", "nul", "a\\b", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ["", "/abs", "a//b", "../up", "a/.hidden", "_blobs/x", "a b", "nul", "a\\b", "x" * 200]
+)
 def test_shared_name_that_leaves_or_clashes_is_refused(name: str) -> None:
     """A name that leaves the directory, hides or is reserved is a settings error."""
     with pytest.raises(SettingsError, match="name of the marker"):

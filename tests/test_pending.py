@@ -75,7 +75,9 @@ def test_pending_that_is_not_asked_for_stays(suite: Suite) -> None:
 @pytest.mark.parametrize("end", ["skip", "xfail"])
 def test_only_a_passing_test_folds(suite: Suite, end: str) -> None:
     """A test that was skipped or expected to fail on the way leaves its exchanges pending."""
-    suite.write(f"    @pytest.mark.f3dx_cache\n    def test_it():\n        ask('hi')\n        pytest.{end}('why')\n")
+    suite.write(
+        f"    @pytest.mark.f3dx_cache\n    def test_it():\n        ask('hi')\n        pytest.{end}('why')\n"
+    )
     assert suite.run("--f3dx-record=once").ret == 0
     assert not suite.cassette().exists()
     assert list((suite.path / "cassettes/.pending").rglob("*.jsonl"))
@@ -137,7 +139,9 @@ def test_damaged_cassette_is_an_error_in_every_mode(suite: Suite, mode: str, dam
     if damage == "directory":
         assert path.is_dir()
     else:
-        assert path.read_bytes() == {"cut": good[:-20], "conflict": b"<<<<<<< a\n" + good, "empty": b""}[damage]
+        assert (
+            path.read_bytes() == {"cut": good[:-20], "conflict": b"<<<<<<< a\n" + good, "empty": b""}[damage]
+        )
 
 
 def test_unwritable_directory_is_said_before_paying(suite: Suite) -> None:
@@ -150,7 +154,9 @@ def test_unwritable_directory_is_said_before_paying(suite: Suite) -> None:
     assert suite.server.requests == []
 
 
-def test_full_disk_while_saving_keeps_everything_pending(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_while_saving_keeps_everything_pending(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the cassette cannot be written the test fails, and the next run pays for nothing."""
     suite.write("    @pytest.mark.f3dx_cache\n    def test_it():\n        ask('hi')\n")
     replace = os.replace

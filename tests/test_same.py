@@ -14,7 +14,9 @@ from pytest_f3dx._same import same_recording
 URL = "https://api.test/v1/chat/completions"
 
 
-def turn(key: str, sent: Any, got: Any, *, url: str = URL, headers: tuple[tuple[str, str], ...] = ()) -> Interaction:
+def turn(
+    key: str, sent: Any, got: Any, *, url: str = URL, headers: tuple[tuple[str, str], ...] = ()
+) -> Interaction:
     """Make an interaction of a JSON request and answer; text is taken as it is."""
     request, answer = (value if isinstance(value, str) else json.dumps(value) for value in (sent, got))
     response = Response(200, "OK", headers, answer.encode(), "2026-11-23T18:40:01Z", len(key))
@@ -49,6 +51,7 @@ def test_changed_answer_counts() -> None:
 
 def test_renaming_is_consistent() -> None:
     """An id that comes back under another name than it was learned by is a difference."""
+
     def pair(first: str, second: str) -> Cassette:
         return tape(turn("a", {}, {"id": first}), turn("b", {"tool_call_id": second}, {}))
 
@@ -82,7 +85,7 @@ def test_renaming_is_consistent() -> None:
         ("plain", "plainer", False),
     ],
 )
-def test_what_counts(old: Any, new: Any, wanted: bool) -> None:  # noqa: FBT001 (a column of the table)
+def test_what_counts(old: Any, new: Any, wanted: bool) -> None:
     """Ids where a field says so and clocks do not count; all else does, types included."""
     assert same_recording(tape(turn("a", {}, old)), tape(turn("a", {}, new))) is wanted
 

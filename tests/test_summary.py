@@ -36,7 +36,10 @@ def test_counts_add_up() -> None:
 
 def test_nothing_replayed_saved_nothing() -> None:
     """A run that only recorded does not boast."""
-    assert summary(ledger(Facts("a", recorded=1))) == "f3dx: 0 replayed, 1 recorded, 0 live, 0 missed, 0 unplayed"
+    assert (
+        summary(ledger(Facts("a", recorded=1)))
+        == "f3dx: 0 replayed, 1 recorded, 0 live, 0 missed, 0 unplayed"
+    )
 
 
 def test_details_are_safe_on_a_terminal() -> None:

@@ -90,12 +90,14 @@ def test_junit_xml_tells_of_a_miss(suite: Suite) -> None:
     """The failure in a junit report is the whole message."""
     suite.write(MANY)
     suite.run("--junitxml=out.xml").assert_outcomes(failed=6)
-    failures = list(ET.parse(suite.path / "out.xml").iter("failure"))  # noqa: S314 (our own file)
+    failures = list(ET.parse(suite.path / "out.xml").iter("failure"))
     assert len(failures) == 6
     assert all("no recording answers this request" in (f.text or "") for f in failures)
 
 
-@pytest.mark.parametrize("option", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:warnings", "no:xdist"])
+@pytest.mark.parametrize(
+    "option", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:warnings", "no:xdist"]
+)
 def test_other_plugins_may_be_absent(suite: Suite, option: str) -> None:
     """A run without another plugin is the same."""
     suite.write(MANY)
