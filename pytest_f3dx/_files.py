@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_f3dx.errors import CassetteAccessError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LIMIT_BYTES = 512 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
@@ -79,47 +75,6 @@ def write_atomic(path: Path, data: bytes) -> None:
         _replace(target, data, mode)
     except OSError as error:
         raise _refused(path, "write", error) from error
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock among processes; it ends with the process, however that ends.
-
-    Args:
-        path: A file that serves as the lock only; it is made, and left where it is.
-
-    Raises:
-        CassetteAccessError: The lock file cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except OSError as error:
-        raise _refused(path, "lock", error) from error
-    try:
-        _lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)  # gives the lock back
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows only, where msvcrt waits ten seconds at a time
-        _lock_windows(descriptor)
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-def _lock_windows(descriptor: int) -> None:  # pragma: no cover - Windows only
-    import importlib
-
-    msvcrt = importlib.import_module("msvcrt")
-    while True:
-        with suppress(OSError):
-            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            return
 
 
 def _read_open(descriptor: int, path: Path, limit_bytes: int) -> bytes:

@@ -46,7 +46,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a file while the body runs; waits for other processes.
 
     The file may be removed by whoever holds the lock: a waiter that finds itself with the lock of
-    a removed file takes the new one (tests/test_journal.py holds this).
+    a removed file takes the new one (tests/test_lock.py holds this).
 
     Args:
         path: Made if it is not there; nothing is ever written into it.

@@ -64,11 +64,15 @@ class Suite:
 
     def run(self, *options: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self._pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options)
+        return self._pytester.runpytest_inprocess(
+            "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options
+        )
 
     def exit_code(self, *options: str) -> int:
         """Run pytest in this process, with or without a terminal reporter; only the exit code counts."""
-        code = self._pytester.inline_run("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options).ret
+        code = self._pytester.inline_run(
+            "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options
+        ).ret
         assert code is not None
         return int(code)
 

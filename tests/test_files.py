@@ -6,16 +6,12 @@ import errno
 import os
 import socket
 import stat
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from pytest_f3dx import _files
-from pytest_f3dx._files import locked, read_bytes, write_atomic
+from pytest_f3dx._files import read_bytes, write_atomic
 from pytest_f3dx.errors import CassetteAccessError
 
 
@@ -222,55 +218,3 @@ def test_a_file_system_without_directory_sync_is_no_error(
         write_atomic(tmp_path / "c.yaml", b"x")
 
     assert (tmp_path / "c.yaml").read_bytes() == b"x"
-
-
-def test_a_lock_excludes_and_is_given_back(tmp_path: Path) -> None:
-    """Two threads never hold the same lock at the same time, and an error inside gives it back."""
-    path = tmp_path / "locks" / "c.lock"
-    inside: list[int] = []
-    most: list[int] = []
-
-    def work(number: int) -> None:
-        for _ in range(20):
-            with locked(path):
-                inside.append(number)
-                most.append(len(inside))
-                inside.remove(number)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with pytest.raises(KeyError), locked(path):
-        raise KeyError
-    with locked(path):
-        assert max(most) == 1
-
-
-def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
-    """After kill -9 the next process gets the lock."""
-    path = tmp_path / "c.lock"
-    holder = (
-        "import sys, pathlib; from pytest_f3dx._files import locked\n"
-        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    root = Path(_files.__file__).parents[1]
-    with subprocess.Popen(
-        [sys.executable, "-c", holder, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        process.kill()
-        process.wait()
-        with locked(path):
-            pass
-
-
-def test_a_lock_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    """A directory in the place of the lock file is named."""
-    with pytest.raises(CassetteAccessError, match="refuses to lock"), locked(tmp_path):
-        pass  # pragma: no cover - never reached

@@ -9,16 +9,12 @@ import sys
 import textwrap
 import time
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_f3dx._journal import Exchange, Journal, tidy
 from pytest_f3dx._model import Failure, Request, Response
 from pytest_f3dx.errors import PendingError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NAME = PurePosixPath("tests/test_a/test_x.yaml")
 ONE = Exchange(
@@ -195,26 +191,3 @@ def test_kill_leaves_exchange_and_no_lock(tmp_path: Path, request: pytest.Fixtur
     )
     assert done.returncode == -9
     assert Journal(tmp_path, NAME, "run2").adopt() == [ONE]
-
-
-def test_lock_of_a_removed_file_is_not_taken_for_the_new_one(tmp_path: Path) -> None:
-    """A waiter whose lock file was removed meanwhile takes the one that stands there now."""
-    from pytest_f3dx import _lock
-
-    path = tmp_path / "lock"
-    seen: list[bool] = []
-
-    def removed_once(real: Callable[[Path, int], bool]) -> Callable[[Path, int], bool]:
-        def check(at: Path, handle: int) -> bool:
-            if not seen:
-                at.unlink()
-            seen.append(real(at, handle))
-            return seen[-1]
-
-        return check
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_lock, "_is_still", removed_once(_lock._is_still))
-        with _lock.locked(path):
-            assert path.exists()
-    assert seen == [False, True]
