@@ -238,11 +238,15 @@ class Journal:
 
     def release(self) -> None:
         """Let go of every journal; the exchanges stay for the next recording run."""
+        for handle in self._let_go():
+            os.close(handle)
+
+    def _let_go(self) -> list[int]:
+        """Forget the journals that are held; returns their handles."""
         handles = [*self._held.values(), *([self._own] if self._own is not None else [])]
         self._held.clear()
         self._own = self._own_path = None
-        for handle in handles:
-            os.close(handle)
+        return handles
 
     def settle(self, unused: list[Exchange]) -> None:
         """Drop the journals whose exchanges are in the cassette now; keep those not asked for.
@@ -252,17 +256,14 @@ class Journal:
                 they move to a journal of their own.
         """
         done = [*self._held, *([self._own_path] if self._own_path else [])]
-        held, own = dict(self._held), self._own
-        if unused:
-            self._held, self._own, self._own_path = {}, None, None
-            for exchange in unused:
-                self.append(exchange)
+        handles = self._let_go()
+        for exchange in unused:
+            self.append(exchange)
         for path in done:
             path.unlink(missing_ok=True)
+        for handle in handles:  # unlocked only now that nobody can take over what is folded
+            os.close(handle)
         self.release()
-        for handle in (*held.values(), *([own] if own is not None else [])):
-            with suppress(OSError):  # closed by release() where nothing was kept
-                os.close(handle)
 
     # -- the run -------------------------------------------------------------------------------
 

@@ -178,11 +178,15 @@ class TestRun:
         noun = "interaction" if count == 1 else "interactions"
         return f"{facts.cassette} ({count} {noun}, {facts.replayed} replayed, mode {facts.record})"
 
-    def news(self) -> F3dxError | None:
-        """Return the first problem that no phase of the test has failed with yet."""
+    def news(self) -> str:
+        """Return the text of the first problem that no phase of the test has failed with yet, or nothing.
+
+        Several requests in flight at once miss at once: one is shown, the others are counted.
+        """
         fresh = self._problems[self._told :]
         self._told = len(self._problems)
-        return fresh[0] if fresh else None
+        more = f"\n  and       {len(fresh) - 1} more requests failed like it" if len(fresh) > 1 else ""
+        return f"{fresh[0]}{more}" if fresh else ""
 
     def has_problems(self) -> bool:
         """Whether anything went wrong that fails the test."""

@@ -178,13 +178,13 @@ def _phase(item: pytest.Item) -> Generator[None, Any, Any]:
             run.news()
         raise refusal.with_traceback(_cut(refusal.__traceback__, item)) from None
     except BaseException as error:
-        problem = run.news() if run else None
+        problem = run.news() if run else ""
         if problem:
-            raise pytest.fail.Exception(str(problem), pytrace=False) from error
+            raise pytest.fail.Exception(problem, pytrace=False) from error
         raise
-    problem = run.news() if run else None
+    problem = run.news() if run else ""
     if problem:
-        raise pytest.fail.Exception(str(problem), pytrace=False)
+        raise pytest.fail.Exception(problem, pytrace=False)
     return result
 
 

@@ -84,3 +84,10 @@ def test_superseded_without_a_successor_is_only_dropped() -> None:
     base = cassette(interaction("a"), interaction("b"))
     new = grouped([exchange(1, "c")])
     assert list(merge(base, new, drop=superseded(base, list(new.values()), ())).interactions) == ["c"]
+
+
+def test_recorded_before_and_asked_again_by_another_worker() -> None:
+    """Interactions of the file that the test did not ask for stay where nothing takes their place."""
+    base = cassette(interaction("a"), interaction("b", path="/files"))
+    assert list(merge(base, {}).interactions) == ["a", "b"]
+    assert superseded(base, [], ()) == []

@@ -112,6 +112,24 @@ def test_error_after_a_swallowed_miss_shows_the_miss(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*assert 1 == 2*", "*no recording answers this request*"])
 
 
+def test_misses_of_threads_are_counted(suite: Suite) -> None:
+    """Of several requests that miss at once one is shown in full, the others are counted."""
+    suite.write(
+        """
+    from concurrent.futures import ThreadPoolExecutor
+
+    @pytest.mark.f3dx_cache
+    def test_it():
+        with ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(ask, f"number {n}") for n in range(3)]
+        assert all(one.exception() for one in waiting)
+    """
+    )
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["  fix       pytest *", "  and       2 more requests failed like it"])
+
+
 @pytest.mark.parametrize("mark", ["xfail", "xfail(strict=True)"])
 def test_expected_failure_does_not_hide_a_miss(suite: Suite, mark: str) -> None:
     """A miss in a test that is expected to fail is a failure, not an expected one."""
