@@ -1,24 +1,26 @@
 """``pytest-f3dx demo``: the main job shown in a minute, against a server inside this process.
 
-It writes a small suite into a temporary directory and runs pytest on it four times: recording,
-replaying with the server shut down, with a changed prompt, and with the changed prompt recorded.
+It writes a small suite into a temporary directory and runs pytest on it three times: recording,
+replaying with the server shut down, and with a changed prompt.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
+PASSED, FAILED = 0, 1  # exit codes of pytest
 TEST = """\
 import json
 import urllib.request
@@ -54,7 +56,9 @@ class _Model(BaseHTTPRequestHandler):
         text = f"Of course: {prompt.split()[-1]}"
         answer = {
             "id": "chatcmpl-demo",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            ],
             "usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21},
         }
         data = json.dumps(answer).encode()
@@ -82,33 +86,51 @@ def model_server() -> Iterator[str]:
         server.server_close()
 
 
+# Our plugin alone: what else is installed or set would slow the runs down, or speak in between.
+_PLUGINS = ("-p", "pytest_f3dx.plugin", "-p", "no:cacheprovider")
+_UNSET = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+# A proxy cannot reach a server of this machine.
+_SET = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "no_proxy": "*", "NO_PROXY": "*"}
+
+
 def _pytest(folder: Path, *options: str) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *options]
-    print(f"\n$ pytest {' '.join(options)}", flush=True)
-    return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603 (our own arguments)
+    command = [sys.executable, "-m", "pytest", "-q", *_PLUGINS, "--rootdir", str(folder), *options]
+    print(f"\n$ {' '.join(['pytest', *options])}", flush=True)
+    env = {name: value for name, value in os.environ.items() if name not in _UNSET} | _SET
+    return subprocess.run(command, cwd=folder, env=env, check=False).returncode  # noqa: S603 (our own arguments)
+
+
+def _steps(folder: Path) -> Generator[tuple[int, int], None, None]:
+    """Show recording, replaying and a miss; yields the exit code of each run and the one it should have."""
+    test = folder / "test_demo.py"
+    with model_server() as url:
+        test.write_text(TEST.format(url=url), encoding="utf-8")
+        print(f"A test that asks a model at {url}. It is recorded once:")
+        yield _pytest(folder, "--f3dx-record=once"), PASSED
+    print("\nThe server is gone now. The same test, replayed:")
+    yield _pytest(folder), PASSED
+    print("\nThis is what was recorded; the key that the test sent is not in it:\n")
+    print((folder / "cassettes/test_demo/test_greets.yaml").read_text(encoding="utf-8"))
+    print("A changed prompt has no recording, and the test says so:")
+    test.write_text(
+        test.read_text(encoding="utf-8").replace("Say hello.", "Now say hello."), encoding="utf-8"
+    )
+    yield _pytest(folder), FAILED
 
 
 def run() -> int:
     """Show recording, replaying and a miss.
 
     Returns:
-        0 if each run ended as it should, else 1.
+        0 if each run ended as it should; 1 after the first that did not.
     """
     with tempfile.TemporaryDirectory(prefix="f3dx-demo-") as name:
         folder = Path(name).resolve()
         (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-        test = folder / "test_demo.py"
-        with model_server() as url:
-            test.write_text(TEST.format(url=url), encoding="utf-8")
-            print(f"A test that asks a model at {url}. It is recorded once:")
-            codes = [_pytest(folder, "--f3dx-record=once")]
-        print("\nThe server is gone now. The same test, replayed:")
-        codes.append(_pytest(folder))
-        print("\nThis is what was recorded; the key that the test sent is not in it:\n")
-        print((folder / "cassettes/test_demo/test_greets.yaml").read_text(encoding="utf-8"))
-        print("A changed prompt has no recording, and the test says so:")
-        test.write_text(test.read_text(encoding="utf-8").replace("Say hello.", "Now say hello."), encoding="utf-8")
-        codes.append(_pytest(folder))
-    wanted = [0, 0, 1]
-    print("\nThat is all there is to it." if codes == wanted else f"\nExit codes {codes}, not {wanted}.")
-    return 0 if codes == wanted else 1
+        with closing(_steps(folder)) as steps:
+            for code, wanted in steps:
+                if code != wanted:
+                    print(f"\nThis run ended with exit code {code}, not {wanted}.")
+                    return 1
+    print("\nThat is all there is to it.")
+    return 0

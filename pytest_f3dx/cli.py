@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,18 +15,36 @@ if TYPE_CHECKING:
 OK, FOUND, USAGE = 0, 1, 2
 """Exit codes: nothing to say; something was found; wrong usage, or a file that cannot be read."""
 
+_BLOBS = "_blobs"
+_NO_CASSETTES = {_BLOBS, ".pending"}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-f3dx",
-        description="Look at recorded traffic. Recording and replaying is pytest's: pytest --f3dx-record=once",
+        description="Look at recorded traffic. Recording and replaying is for pytest: pytest --f3dx-record=once",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    check = verbs.add_parser("check", help="read cassettes as a replay would, and say what is wrong with them")
-    check.add_argument("paths", nargs="*", type=Path, default=[Path("cassettes")], metavar="PATH")
-    digest = verbs.add_parser("fingerprint", help="print the fingerprint of a JSON value: BLAKE3 of its RFC 8785 form")
-    digest.add_argument("file", nargs="?", default="-", metavar="FILE", help="JSON file, - for standard input")
-    verbs.add_parser("demo", help="record, replay and change a test against a small server inside this process")
+    check = verbs.add_parser(
+        "check", help="read cassettes as a replay would, and say what is wrong with them"
+    )
+    check.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        default=[Path("cassettes")],
+        metavar="PATH",
+        help="cassettes, or directories of them; without any: cassettes",
+    )
+    digest = verbs.add_parser(
+        "fingerprint", help="print the fingerprint of a JSON value: BLAKE3 of its RFC 8785 form"
+    )
+    digest.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="JSON file, - for standard input"
+    )
+    verbs.add_parser(
+        "demo", help="record, replay and change a test against a small server inside this process"
+    )
     return parser
 
 
@@ -61,46 +78,62 @@ def _complain(text: str) -> int:
     return USAGE
 
 
-def _cassettes(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield (cassette directory, cassette) for a file, or for every cassette below a directory."""
-    if path.is_dir():
-        hidden = {".pending", "_blobs"}
-        found = sorted(p for p in path.rglob("*.yaml") if not hidden & set(p.relative_to(path).parts))
-        yield from ((path, file) for file in found)
-    else:
-        yield _root_of(path), path
+def _cassettes(path: Path) -> Iterator[Path]:
+    """Yield a file, or every cassette below a directory."""
+    if not path.is_dir():
+        yield path
+        return
+    for file in sorted(path.rglob("*.yaml")):
+        if not _NO_CASSETTES & set(file.relative_to(path).parts):
+            yield file
 
 
-def _root_of(path: Path) -> Path:
-    """Return the cassette directory of a file: the nearest one above it that holds blobs."""
-    return next((p for p in path.absolute().parents if (p / "_blobs").is_dir()), path.parent)
+def _blobs_of(file: Path) -> Path:
+    """Return where the blobs of a cassette are: in the nearest directory above it that has any."""
+    above = file.absolute().parents
+    return next((p / _BLOBS for p in above if (p / _BLOBS).is_dir()), file.parent / _BLOBS)
 
 
 def _check(paths: list[Path]) -> int:
-    from pytest_f3dx._blobs import BlobStore
-    from pytest_f3dx._cassette import load
-    from pytest_f3dx._files import read_bytes
-
     bad = good = 0
-    for root, file in (pair for path in paths for pair in _cassettes(path)):
+    for file in (file for path in paths for file in _cassettes(path)):
         try:
-            load(read_bytes(file), file, BlobStore(root))
+            note = _read(file)
             good += 1
         except F3dxError as error:
             bad += 1
-            print(error)
+            note = str(error)
+        if note:
+            print(note)
     print(f"{good} good, {bad} bad", file=sys.stderr)
     return FOUND if bad else OK
 
 
+def _read(file: Path) -> str:
+    """Read a cassette as a replay would; returns what is worth saying about a good one."""
+    from pytest_f3dx import _cassette, _foreign
+    from pytest_f3dx._blobs import BlobStore
+    from pytest_f3dx._files import read_bytes
+
+    data = read_bytes(file)
+    if not _foreign.is_vcrpy(data):
+        _cassette.load(data, file, BlobStore(_blobs_of(file)))
+        return ""
+    count = len(_foreign.load(data, file))
+    return printable(
+        f"{file}: a cassette of vcrpy with {count} interaction{'' if count == 1 else 's'}, not of f3dx/1"
+    )
+
+
 def _fingerprint(file: str) -> int:
+    from pytest_f3dx._canonical import NotJsonError, parse_json
     from pytest_f3dx._fingerprint import fingerprint
 
+    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-        print(fingerprint(json.loads(text)))
-    except ValueError as error:
-        return _complain(f"pytest-f3dx: {file} is no JSON: {error}")
+        print(fingerprint(parse_json(data)))
+    except NotJsonError as error:
+        return _complain(f"pytest-f3dx: {'standard input' if file == '-' else file} is no JSON: {error}")
     return OK
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from types import TracebackType
 
-    from pytest_f3dx._ledger import Ledger
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._session import Place, TestRun
 
@@ -254,36 +253,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 # -- the report of a run ---------------------------------------------------------------------------
 
 
-class _Reporter:
-    """Adds up what the tests of a run report; registered where the reports of all workers arrive."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        from pytest_f3dx._ledger import Facts
-
-        facts = getattr(report, "f3dx", None)
-        if facts:
-            self._ledger.add(Facts.from_dict(facts))
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        from pytest_f3dx._render import _summary
-
-        line = _summary.summary(self._ledger)
-        if line:
-            terminalreporter.write_line(line)
-            if terminalreporter.verbosity > 0:
-                for detail in _summary.details(self._ledger):
-                    terminalreporter.write_line(detail)
-
-
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Listen to the reports of the run, in the controller only."""
-    from pytest_f3dx._ledger import Ledger
+    from pytest_f3dx._reporter import Reporter
 
     if not hasattr(session.config, "workerinput"):
-        session.config.pluginmanager.register(_Reporter(Ledger()), "f3dx-reporter")
+        session.config.pluginmanager.register(Reporter(), "f3dx-reporter")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

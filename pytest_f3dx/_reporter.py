@@ -1,0 +1,35 @@
+"""The part of the plugin that listens where the reports of all workers arrive, and tells the sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_f3dx._ledger import Facts, Ledger
+
+if TYPE_CHECKING:
+    import pytest
+
+
+class Reporter:
+    """A pytest plugin of its own: adds up what the tests of a run report."""
+
+    def __init__(self) -> None:
+        """Start with an empty ledger."""
+        self._ledger = Ledger()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in the facts that came with the report of a test's last phase."""
+        facts = getattr(report, "f3dx", None)
+        if facts:
+            self._ledger.add(Facts.from_dict(facts))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the one line, and with -v a line for each test."""
+        from pytest_f3dx._render import _summary
+
+        line = _summary.summary(self._ledger)
+        if line:
+            terminalreporter.write_line(line)
+        if line and terminalreporter.verbosity > 0:
+            for detail in _summary.details(self._ledger):
+                terminalreporter.write_line(detail)
