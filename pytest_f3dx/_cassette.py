@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_f3dx import _body, _yaml_read, _yaml_write
+from pytest_f3dx import _body, _yaml_read
 from pytest_f3dx._damage import check, line_at
+from pytest_f3dx._flow import Flow
 from pytest_f3dx._model import Cassette, Failure, Interaction, Request, Response
 from pytest_f3dx._shape import GREATEST_STATUS, LEAST_STATUS, URI, Keys, ShapeError, dotted, mapping, typed
 from pytest_f3dx._yaml_read import RECORD_AGAIN
-from pytest_f3dx._yaml_write import Flow
 from pytest_f3dx.errors import BlobError, CassetteError, CassetteFormatError
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def dump(cassette: Cassette, blobs: BlobStore) -> str:
         }
         for key, each in cassette.interactions.items()
     }
+    from pytest_f3dx import _yaml_write  # its patterns cost 18 ms, and a replay writes nothing
+
     return f"{COMMENT}\n{_yaml_write.dump(fields)}{END}\n"
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_f3dx._flow import Flow
+
 _STEP = 2
 _FLOW_WIDTH = 100  # a flow mapping wider than that is written as a block
 _KEY_WIDTH = 100  # YAML stops looking for the colon of a plain key after 1024 characters
@@ -30,10 +32,6 @@ _FLOW_PLAIN = re.compile(r"[A-Za-z$_][A-Za-z0-9_$./+*;=()-]*(?: [A-Za-z0-9_$./+*
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _TO_ESCAPE = re.compile(f'[\\\\"]|[^{_SAFE}]')
 _UP_TO_BYTE = 0xFF
-
-
-class Flow(dict[str, str | int]):
-    """A mapping that stands on one line, ``{a: b}``, if it is short."""
 
 
 def dump(value: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_f3dx import _yaml_read, _yaml_write
-from pytest_f3dx._yaml_write import Flow
+from pytest_f3dx._flow import Flow
 from pytest_f3dx.errors import CassetteError
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True)
