@@ -22,7 +22,7 @@ _NO_CASSETTES = {_BLOBS, ".pending"}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-f3dx",
-        description="Look at recorded traffic. Recording and replaying is for pytest: pytest --f3dx-record=once",
+        description="Look at recorded traffic. Recording is for pytest: pytest --f3dx-record=once",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     check = verbs.add_parser(
@@ -120,9 +120,8 @@ def _read(file: Path) -> str:
         _cassette.load(data, file, BlobStore(_blobs_of(file)))
         return ""
     count = len(_foreign.load(data, file))
-    return printable(
-        f"{file}: a cassette of vcrpy with {count} interaction{'' if count == 1 else 's'}, not of f3dx/1"
-    )
+    what = f"a cassette of vcrpy, {count} interaction{'' if count == 1 else 's'}"
+    return printable(f"{file}: {what}: replayed as it is, never added to")
 
 
 def _fingerprint(file: str) -> int:
