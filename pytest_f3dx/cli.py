@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_f3dx.errors import F3dxError, printable
+from pytest_f3dx.errors import CassetteError, F3dxError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pytest_f3dx._model import Cassette
 
 OK, FOUND, USAGE = 0, 1, 2
 """Exit codes: nothing to say; something was found; wrong usage, or a file that cannot be read."""
@@ -117,11 +119,32 @@ def _read(file: Path) -> str:
 
     data = read_bytes(file)
     if not _foreign.is_vcrpy(data):
-        _cassette.load(data, file, BlobStore(_blobs_of(file)))
+        _check_keys(_cassette.load(data, file, BlobStore(_blobs_of(file))), file)
         return ""
     count = len(_foreign.load(data, file))
     what = f"a cassette of vcrpy, {count} interaction{'' if count == 1 else 's'}"
     return printable(f"{file}: {what}: replayed as it is, never added to")
+
+
+def _check_keys(cassette: Cassette, file: Path) -> None:
+    """Refuse a cassette in which a request was edited: its answer still belongs to the old one."""
+    from pytest_f3dx._fingerprint import fingerprint_request
+
+    for key, interaction in cassette.interactions.items():
+        request = interaction.request
+        fitting = fingerprint_request(
+            request,
+            match_headers=cassette.match_headers,
+            ignore=cassette.ignore,
+            replace=cassette.replace,
+        )
+        if fitting != key:
+            raise CassetteError(
+                file,
+                "the request of an interaction does not fit its key",
+                ("request", f"{request.method} {request.uri}  {key[:9]}…"),
+                ("fix", "restore it from version control, or record it again with --f3dx-record=all"),
+            )
 
 
 def _fingerprint(file: str) -> int:

@@ -152,6 +152,14 @@ def test_cassette_of_vcrpy_is_good_and_called_by_its_name(
     )
 
 
+def test_edited_request_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A request that was edited by hand no longer fits its key, and its answer is not its own."""
+    path = write(tmp_path / "a.yaml")
+    path.write_bytes(path.read_bytes().replace(b"POST", b"PUT", 1).replace(b"GET", b"PUT", 1))
+    assert main(["check", str(path)]) == 1
+    assert "does not fit its key" in capsys.readouterr().out
+
+
 def test_every_damaged_cassette_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Of the collection of bad cassettes each is good, or told with its name; none ends the command."""
     files = sorted(BAD.glob("*.yaml"))

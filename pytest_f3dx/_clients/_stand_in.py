@@ -55,6 +55,19 @@ def _descriptors() -> tuple[int, int]:
     return idle, ready
 
 
+class _Failing(io.RawIOBase):
+    """A file of which every read raises an error."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, _: object) -> int:
+        raise self._error
+
+
 class StandInSocket:
     """Stands in for the socket of a connection while a recorder answers its requests.
 
@@ -103,17 +116,28 @@ class StandInSocket:
         return memoryview(data).nbytes
 
     def makefile(self, mode: str = "rb", buffering: int | None = None, **_: object) -> io.BufferedIOBase:
-        """Give the response as the parser wants it, or ``100 Continue`` before the body."""
+        """Give the response as the parser wants it, or ``100 Continue`` before the body.
+
+        An error is raised by the first read, as a real socket would: a response whose file was never
+        made complains again when it is collected (from Python 3.13 on, aloud).
+        """
         del mode
         if buffering == 0 and self._awaits_continue():  # botocore peeks before it sends the body
             self._continued = True
             return io.BytesIO(_CONTINUE)
+        try:
+            return io.BufferedReader(io.BytesIO(self._data()))
+        except (Exception, Refusal) as error:  # noqa: BLE001 (whatever the live call raised)
+            return io.BufferedReader(_Failing(error))
+
+    def _data(self) -> bytes:
+        """Return the bytes of the response."""
         if self._error is not None:  # urllib3 overlooks some errors of sending
             raise self._error
         if self._ticket is None and self._early is None:
             self._ask()
         data, self._early = self._answer() if self._early is None else self._early, None
-        return io.BufferedReader(io.BytesIO(data))
+        return data
 
     def fileno(self) -> int:
         """Return a descriptor that says whether there is something to read."""
