@@ -326,6 +326,14 @@ class _Refusing:
             self._problems.append(error)
             refusal = CassetteMiss if isinstance(error, MissError) else Refusal
             raise refusal(error) from None
+        if isinstance(error, Exception):  # a client would catch it, ask again and pay again
+            problem = F3dxError(
+                "this request could not be recorded or replayed",
+                ("reason", f"{type(error).__name__}: {error}"),
+                ("fix", "mend the hook that the traceback names; if it names none, report it to us"),
+            )
+            self._problems.append(problem)
+            raise Refusal(problem) from error
 
 
 async def _wait(event: threading.Event) -> None:

@@ -327,6 +327,27 @@ def pytest_f3dx_edit_response(request, response, item):
     assert suite.summary(again).startswith("f3dx: 1 replayed, 0 recorded, 1 live")
 
 
+@pytest.mark.parametrize("hook", ["passthrough(request, item)", "edit_response(request, response, item)"])
+def test_failing_hook_fails_the_test_at_once(suite: Suite, hook: str) -> None:
+    """An error in a hook is not for the client to catch and to retry: nothing is asked or paid twice."""
+    (suite.path / "conftest.py").write_text(f"def pytest_f3dx_{hook}:\n    raise KeyError('oops')\n", "utf-8")
+    suite.write(
+        """
+    @pytest.mark.f3dx_cache
+    def test_it():
+        for _ in range(3):
+            try:
+                ask("hi")
+            except Exception:
+                pass
+    """
+    )
+    result = suite.run("--f3dx-record=once")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*  reason    KeyError: 'oops'"])
+    assert len(suite.server.requests) == ("edit" in hook)
+
+
 def test_request_after_the_test_is_refused(suite: Suite) -> None:
     """A thread that outlives its test and carries its context cannot record into the next one's cassette."""
     suite.write(
