@@ -125,11 +125,21 @@ def interaction(fingerprint: str, value: object, blobs: BlobStore) -> Interactio
         raise ShapeError(keys, f"{fingerprint!r} is no fingerprint: b3: and 64 hex digits", fix=RECORD_AGAIN)
     fields = mapping(value, keys, required=("request", "responses"), optional=())
     request = _request(fields["request"], (*keys, "request"), blobs)
-    responses = typed(fields["responses"], list, (*keys, "responses"))
-    if not responses:
-        raise ShapeError((*keys, "responses"), "an interaction has at least one response", fix=RECORD_AGAIN)
-    answered = [_response(item, (*keys, "responses", at), blobs) for at, item in enumerate(responses)]
-    return Interaction(fingerprint, request, answered)
+    return Interaction(fingerprint, request, responses(fingerprint, fields["responses"], blobs))
+
+
+def responses(fingerprint: str, value: object, blobs: BlobStore) -> list[Response]:
+    """Build the responses of an interaction of what YAML gave for them.
+
+    Raises:
+        ShapeError: They are not of the shape of responses.
+        BlobError: A blob is absent or damaged.
+    """
+    keys: Keys = ("interactions", fingerprint, "responses")
+    items = typed(value, list, keys)
+    if not items:
+        raise ShapeError(keys, "an interaction has at least one response", fix=RECORD_AGAIN)
+    return [_response(item, (*keys, at), blobs) for at, item in enumerate(items)]
 
 
 class _BlobAt(Exception):  # noqa: N818 - carries an error to where the file is known

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_f3dx._blobs import BlobStore
-    from pytest_f3dx._model import Cassette, Interaction
+    from pytest_f3dx._model import Cassette, Interaction, Response
 
 _INTERACTIONS = b"\ninteractions:\n"
 _END = f"\n{_cassette.END}\n".encode()
 _FIRST_LINES = re.compile(rf"\A# pytest-f3dx cassette[^\n]*\nformat: {_cassette.FORMAT}\ntest: ".encode())
 _FINGERPRINT_LINE = re.compile(rb"\n  (b3:[0-9a-f]{64}):(?=\n)")  # begins with a literal: found by memchr
 _OTHER_LINE = re.compile(rb"\n(?!    |\n|  b3:[0-9a-f]{64}:\n|\Z)")
+_FIELD_LINE = re.compile(
+    rb"^    ([^ \n][^\n]*)", re.MULTILINE
+)  # of an interaction, and items of its responses
+_RESPONSES = b"\n    responses:\n"
 _REFUSED = CONTROLS + b"\r"
 
 
@@ -54,6 +58,7 @@ class LazyCassette:
         self._blobs = blobs
         self._full: Cassette | None = None
         self._parsed: dict[str, Interaction] = {}
+        self._answers: dict[str, list[Response] | None] = {}
         self._spans = _scan(data)
         header = self._header() if self._spans else None
         if header is None:
@@ -82,6 +87,21 @@ class LazyCassette:
             self._parsed[fingerprint] = found
         return self._parsed[fingerprint]
 
+    def responses(self, fingerprint: str) -> list[Response] | None:
+        """Return the responses of a fingerprint, None if the cassette has none; the request is not parsed.
+
+        Raises:
+            CassetteError: The interaction, or the file around it, is damaged.
+        """
+        if fingerprint in self._spans and self._full is None and fingerprint not in self._parsed:
+            if fingerprint not in self._answers:
+                self._answers[fingerprint] = self._parse_responses(fingerprint)
+            answers = self._answers[fingerprint]
+            if answers is not None:
+                return answers
+        found = self.get(fingerprint)
+        return found.responses if found else None
+
     def load_all(self) -> Cassette:
         """Parse the whole file, once.
 
@@ -105,6 +125,20 @@ class LazyCassette:
             value = _yaml_read.load(self._data[start:end], self._path)
             fields = mapping(value, (), required=(fingerprint,), optional=())
             return _cassette.interaction(fingerprint, fields[fingerprint], self._blobs)
+        except (CassetteError, ShapeError):
+            return None
+
+    def _parse_responses(self, fingerprint: str) -> list[Response] | None:
+        """Parse the responses of one interaction alone; None on any doubt about where they start."""
+        start, end = self._spans[fingerprint]
+        data = self._data[start:end]
+        first, second, *items = [*_FIELD_LINE.findall(data), b"", b""]
+        if (first, second) != (b"request:", b"responses:") or not all(i[:2] in (b"- ", b"") for i in items):
+            return None
+        try:
+            value = _yaml_read.load(data[data.index(_RESPONSES) + 1 :], self._path)
+            fields = mapping(value, (), required=("responses",), optional=())
+            return _cassette.responses(fingerprint, fields["responses"], self._blobs)
         except (CassetteError, ShapeError):
             return None
 

@@ -166,19 +166,19 @@ class Recorder:
     def _from_cassette(self, key: str) -> Response | None:
         if self._config.record == "all" or self._view is None:
             return None
-        interaction = self._view.get(key)
-        if interaction is None:
+        responses = self._view.responses(key)
+        if responses is None:
             return None
         position = self._played[key]
         if self._config.repeats == "first":
             position = 0
         elif self._config.repeats == "sequence":
-            position = min(position, len(interaction.responses) - 1)
-        if position >= len(interaction.responses):
+            position = min(position, len(responses) - 1)
+        if position >= len(responses):
             return None
         self._played[key] += 1
         self._from_file.add(key)
-        return interaction.responses[position]
+        return responses[position]
 
     def _from_pending(self, ticket: Ticket) -> Response | None:
         """Take over an exchange that an earlier run has paid for; its place is where it is asked now."""
@@ -267,8 +267,7 @@ class Recorder:
     def _is_played(self, view: View, key: str) -> bool:
         if self._config.repeats != "strict" or not self._played[key]:
             return self._played[key] > 0
-        interaction = view.get(key)
-        return interaction is None or self._played[key] >= len(interaction.responses)
+        return self._played[key] >= len(view.responses(key) or ())
 
     def close(self, *, passed: bool) -> None:
         """End the test: fold what it recorded into the cassette, or leave it pending.

@@ -33,6 +33,9 @@ class View(Protocol):
     def get(self, fingerprint: str) -> Interaction | None:
         """Return the interaction of a fingerprint, or None."""
 
+    def responses(self, fingerprint: str) -> list[Response] | None:
+        """Return the responses of a fingerprint, or None; cheaper than the whole interaction."""
+
     def load_all(self) -> Cassette:
         """Return the whole cassette."""
 
@@ -46,6 +49,10 @@ class _Loaded:
 
     def get(self, fingerprint: str) -> Interaction | None:
         return self._cassette.interactions.get(fingerprint)
+
+    def responses(self, fingerprint: str) -> list[Response] | None:
+        found = self._cassette.interactions.get(fingerprint)
+        return found.responses if found else None
 
     def load_all(self) -> Cassette:
         return self._cassette

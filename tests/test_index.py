@@ -115,8 +115,12 @@ def test_lazy_and_full_agree(bodies: list[bytes], edit: object) -> None:
     assert (lazy.test, lazy.ignore, lazy.replace) == (full.test, full.ignore, full.replace)
     assert lazy.match_headers == full.match_headers
     assert lazy.fingerprints == tuple(full.interactions)
+    responses = {key: lazy.responses(key) for key in lazy.fingerprints}
+    assert responses == {key: one.responses for key, one in full.interactions.items()}
     assert {key: lazy.get(key) for key in lazy.fingerprints} == full.interactions
+    assert {key: lazy.responses(key) for key in lazy.fingerprints} == responses
     assert lazy.get(_key(99)) is None
+    assert lazy.responses(_key(99)) is None
     assert lazy.load_all() == full
 
 
@@ -263,4 +267,30 @@ def _outcomes(data: bytes) -> str:
 
 def _all_lazily(data: bytes) -> list[tuple[str, Interaction | None]]:
     lazy = LazyCassette(data, PATH, STORE)
+    for key in lazy.fingerprints:
+        lazy.responses(key)
     return [(key, lazy.get(key)) for key in lazy.fingerprints]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    request:\n", "    extra: 1\n    request:\n"),
+        ("    responses:\n", "    extra: 1\n    responses:\n"),
+        ("    responses:\n", "    # of yesterday\n    responses:\n"),
+        ("    responses:\n", "    'responses':\n"),
+        ("    - status:", "    status:"),
+    ],
+)
+def test_responses_are_parsed_alone_only_where_nothing_is_in_doubt(old: str, new: str) -> None:
+    """Where an interaction is not as we write it, the whole of it is parsed, and refused if it is wrong."""
+    data = _cassette.dump(_make([b"{}"]), STORE).encode()
+    assert old.encode() in data
+    edited = data.replace(old.encode(), new.encode(), 1)
+    try:
+        wanted = _cassette.load(edited, PATH, STORE).interactions[_key(0)].responses
+    except CassetteError:
+        with pytest.raises(CassetteError):
+            LazyCassette(edited, PATH, STORE).responses(_key(0))
+    else:
+        assert LazyCassette(edited, PATH, STORE).responses(_key(0)) == wanted
