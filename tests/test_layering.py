@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "pytest_f3dx"
+import pytest_f3dx
+
+PACKAGE = Path(pytest_f3dx.__file__).parent  # the installed one, in a checkout or of a wheel
 HEAVY = {
     "vcr",
     "yaml",
