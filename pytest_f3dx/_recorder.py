@@ -20,7 +20,7 @@ from pytest_f3dx._usage import tokens
 from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Journal
@@ -45,6 +45,7 @@ class Recorder:
         facts: Facts,
         *,
         explain: Callable[[Request, str, View | None], MissError],
+        secrets: Mapping[str, str] | None = None,
         passes: Callable[[Request], bool] = lambda _: False,
         edit: Callable[[Request, Response], Response] = lambda _, response: response,
     ) -> None:
@@ -57,13 +58,14 @@ class Recorder:
             facts: Counts to keep.
             explain: Builds the error of a miss from the redacted request, its fingerprint and the
                 opened cassette.
+            secrets: Values that must not be kept wherever they stand, by name.
             passes: Says whether a request goes live unseen.
             edit: Changes a redacted response before it is kept.
         """
         self.problems: list[F3dxError] = []
         self._config, self._store, self._journal, self._facts = config, store, journal, facts
         self._explain, self._passes, self._edit = explain, passes, edit
-        self._redactor = Redactor(keep_headers=(*config.keep_headers, *config.match_headers))
+        self._redactor = Redactor(keep_headers=(*config.keep_headers, *config.match_headers), values=secrets)
         self._lock = threading.RLock()
         self._is_open = self._is_closed = False
         self._view: View | None = None

@@ -1,4 +1,4 @@
-"""What must never reach a file: headers, names and shapes (layers 1 to 3 of redaction).
+"""What must never reach a file: headers, names, shapes, and values of the environment.
 
 Only the secret itself is replaced, in the raw text; every other byte stays as it was. Pure: no
 input or output, and no digest of a secret is kept. docs/redaction.md says what is removed where.
@@ -32,7 +32,7 @@ from pytest_f3dx._redaction_places import (
 from pytest_f3dx._redaction_shapes import Find, shape_finds, starts_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_f3dx._model import Headers, Request, Response
 
@@ -40,6 +40,30 @@ _SCHEME = re.compile(r"(?:bearer|basic|token|bot|apikey|api-key)(?: |%20|\+)+(?=
 _COOKIE = re.compile(r"((?:^|,)\s*)([^;,=\s]+)=([^;,]*)")
 _LEARNT_CHARACTERS = 16  # a shorter value may be a word that stands elsewhere by chance
 _LEARNT_VALUES = 128  # the newest; each costs a substring search in every later body
+# Variables that hold a credential, and how long a value of theirs is at least: a shorter one, or a plain
+# word, stands elsewhere by chance. Not names that merely contain such a word: SSH_AUTH_SOCK, KEYBOARD_LAYOUT.
+_VARIABLES = (
+    (re.compile(r"(?i)(?:^|.*_)(?:(?:api|access|private|secret)_?key|token|secret|password|passwd|pat)$"), 8),
+    (re.compile(r"(?i)(?:^|.*_)(?:key|pwd|credentials?|key_id)$"), 20),  # CACHE_KEY=v1-linux is none
+)
+
+
+def environment_values(environ: Mapping[str, str]) -> dict[str, str]:
+    """Pick the credentials out of an environment, by the names of the variables.
+
+    Args:
+        environ: Such as ``os.environ``.
+
+    Returns:
+        Values by the name of their placeholder: ``OPENAI_API_KEY`` is ``openai-api-key``. Short
+        values, plain words, paths and URLs are left out: they are no secrets, or would be found
+        where they are none.
+    """
+    found: dict[str, str] = {}  # by value: of several variables with one value the first by name counts
+    for name, value in sorted(environ.items()):
+        if any(pattern.match(name) and is_opaque(value, least) for pattern, least in _VARIABLES):
+            found.setdefault(value, name.lower().replace("_", "-"))
+    return {name: value for value, name in found.items() if value[:1] != "/" and "://" not in value}
 
 
 class Redactor:
@@ -51,12 +75,16 @@ class Redactor:
     as taken. Safe for use from many threads.
     """
 
-    def __init__(self, *, keep_headers: tuple[str, ...] = ()) -> None:
-        """Start with nothing known.
+    def __init__(
+        self, *, keep_headers: tuple[str, ...] = (), values: Mapping[str, str] | None = None
+    ) -> None:
+        """Start with nothing known but the values given.
 
         Args:
             keep_headers: Names of headers to keep besides the usual ones; the value of a
                 credential is redacted even so.
+            values: Secrets to be found wherever they stand, by the name of their placeholder; see
+                `environment_values`.
         """
         self._kept = frozenset(name.lower() for name in keep_headers)
         self._lock = RLock()
@@ -64,6 +92,8 @@ class Redactor:
         self._last: dict[str, int] = {}
         self._learnt: dict[str, tuple[str, str]] = {}
         self._lessons = 0
+        given = (values or {}).items()
+        self._given = {spelling: (name, value) for name, value in given for spelling in _spellings(value)}
 
     def request(self, request: Request) -> Request:
         """Return the request as it may be written.
@@ -220,20 +250,25 @@ class Redactor:
         if value in self._learnt:
             return
         self._lessons += 1
-        for spelling in (value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]):
+        for spelling in _spellings(value):
             self._learnt[spelling] = (name, value)
         while len(self._learnt) > _LEARNT_VALUES:
             del self._learnt[next(iter(self._learnt))]
 
     def _learnt_finds(self, text: str) -> Iterator[Find]:
         """Yield the places where a value that was a secret elsewhere stands."""
-        for spelling, (name, value) in self._learnt.items():
+        for spelling, (name, value) in (*self._given.items(), *self._learnt.items()):
             start = text.find(spelling)
             while start >= 0:
                 end = start + len(spelling)
                 if starts_word(text, start) and not text[end : end + 1].isalnum():
                     yield Find(start, end, name, value)
                 start = text.find(spelling, end)
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """Return a value as it can stand in a text, a URL, a form and a JSON string."""
+    return value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]
 
 
 def _text_finds(text: str) -> Iterator[Find]:

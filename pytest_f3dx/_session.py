@@ -139,6 +139,7 @@ class TestRun:
     def _make_recorder(self) -> Recorder:
         from pytest_f3dx._journal import Journal
         from pytest_f3dx._recorder import Recorder
+        from pytest_f3dx._redaction import environment_values
         from pytest_f3dx._store import Store
 
         config, path = self.config(), self._path()
@@ -150,6 +151,7 @@ class TestRun:
             journal,
             self.facts,
             explain=self._explain,
+            secrets=environment_values(os.environ),
             passes=self._passes,
             edit=self._edit,
         )

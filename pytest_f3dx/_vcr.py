@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,10 +82,11 @@ def _fingerprint(request: Request) -> str:
 def _stored(request: Request) -> Request:
     """Return a request as a cassette holds it: content encoding undone, then redacted."""
     from pytest_f3dx._content import decoded
-    from pytest_f3dx._redaction import Redactor
+    from pytest_f3dx._redaction import Redactor, environment_values
 
     headers, body = decoded(request.headers, request.body)
-    return Redactor().request(Request(request.method, request.uri, headers, body))
+    redactor = Redactor(values=environment_values(os.environ))
+    return redactor.request(Request(request.method, request.uri, headers, body))
 
 
 def _differences(one: Request, other: Request) -> Iterable[str]:
@@ -207,9 +209,9 @@ def _dump(exchanges: list[Exchange], blobs: BlobStore, test: str = "") -> str:
     from pytest_f3dx._cassette import dump
     from pytest_f3dx._content import decoded
     from pytest_f3dx._fingerprint import fingerprint_request
-    from pytest_f3dx._redaction import Redactor
+    from pytest_f3dx._redaction import Redactor, environment_values
 
-    redactor, cassette = Redactor(), Cassette(test)
+    redactor, cassette = Redactor(values=environment_values(os.environ)), Cassette(test)
     for sent, received in exchanges:
         headers, body = decoded(sent.headers, sent.body)
         request = redactor.request(Request(sent.method, sent.uri, headers, body))

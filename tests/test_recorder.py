@@ -149,6 +149,32 @@ def test_secret_of_a_replayed_answer_comes_back_as_its_placeholder(tmp_path: Pat
     assert again.unplayed() == []
 
 
+def test_value_of_the_environment_is_in_no_file(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that only its variable tells is in no byte of what is written, and replays with another value."""
+    suite.write(
+        """
+    import os
+
+    @pytest.mark.f3dx_cache
+    def test_it():
+        assert "ok" in "ok" + ask("use " + os.environ["TENANT_TOKEN"])
+        assert not os.environ.get("FAIL")
+    """
+    )
+    monkeypatch.setenv("TENANT_TOKEN", "tk8Zq21x-first")
+    monkeypatch.setenv("FAIL", "1")
+    suite.run("--f3dx-record=once").assert_outcomes(failed=1)
+    assert not any(
+        b"tk8Zq21x" in p.read_bytes() for p in (suite.path / "cassettes").rglob("*") if p.is_file()
+    )
+    monkeypatch.delenv("FAIL")
+    suite.run("--f3dx-record=once").assert_outcomes(passed=1)
+    assert "prompt: use [redacted:tenant-token]" in suite.cassette().read_text(encoding="utf-8")
+    monkeypatch.setenv("TENANT_TOKEN", "tk9Yr32w-second")
+    suite.run().assert_outcomes(passed=1)
+    assert len(suite.server.requests) == 1
+
+
 VCRPY = Path(__file__).parent / "data" / "bad_cassettes" / "00_good.yaml"
 
 

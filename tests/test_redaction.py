@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_f3dx._model import Failure, Request, Response, header
-from pytest_f3dx._redaction import Redactor
+from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx._redaction_names import field_meaning, parameter_meaning
 from pytest_f3dx._redaction_shapes import SHAPES
 
@@ -872,3 +872,59 @@ def test_header_lookup_of_the_content_type_ignores_case() -> None:
     headers = (("CONTENT-TYPE", "APPLICATION/X-WWW-FORM-URLENCODED"),)
     assert header(headers, "content-type") is not None
     assert sent(f"password={P}", headers) == "password=[redacted:password]"
+
+
+# -- values of the environment -----------------------------------------------------------------------
+
+
+def test_credentials_of_an_environment_are_picked_by_name() -> None:
+    """Variables named like a credential count if their value can be one; what only sounds alike does not."""
+    environ = {
+        "OPENAI_API_KEY": "not-a-real-key-77",
+        "TENANT_TOKEN": "tk8Zq21x",
+        "DB_PASSWORD": "hunter2hunter2",
+        "SAME_SECRET": "tk8Zq21x",
+        "DEPLOY_KEY": "v1-linux-py311",
+        "SIGNING_KEY": "c0ffee5eed0123456789abcd",
+        "OTHER_TOKEN": "test",
+        "A_TOKEN": "authorization",
+        "TOKEN": "/run/secrets/token1",
+        "PROXY_PASSWORD": "http://u1:p1@host",
+        "SSH_AUTH_SOCK": "/tmp/ssh-1/agent.1",
+        "KEYBOARD_LAYOUT": "us-intl-8Zq21x",
+        "PATH": "/usr/bin",
+    }
+    assert environment_values(environ) == {
+        "openai-api-key": "not-a-real-key-77",
+        "same-secret": "tk8Zq21x",
+        "db-password": "hunter2hunter2",
+        "signing-key": "c0ffee5eed0123456789abcd",
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"please use %s now",
+        b'{"note": "the word is %s."}',
+        b'data: {"delta": "%s"}\n\n',
+        b"a=1&b=%s",
+    ],
+)
+def test_value_of_the_environment_is_found_wherever_it_stands(body: bytes) -> None:
+    """A secret without telling name or shape is redacted in bodies, URLs and kept headers, all else untouched."""
+    redactor = Redactor(values={"tenant-token": "tk8Zq/21+x"}, keep_headers=("x-kept",))
+    spelled = b"tk8Zq%2F21%2Bx" if body.startswith(b"a=") else b"tk8Zq/21+x"
+    request = Request("POST", "https://h/p/tk8Zq%2F21%2Bx?q=1", (("x-kept", "tk8Zq/21+x"),), body % spelled)
+    redacted = redactor.request(request)
+    assert redacted.uri == "https://h/p/[redacted:tenant-token]?q=1"
+    assert redacted.headers == (("x-kept", "[redacted:tenant-token]"),)
+    assert redacted.body == body % b"[redacted:tenant-token]"
+    assert redactor.request(redacted) == redacted
+
+
+def test_shape_names_a_value_that_is_in_the_environment_too() -> None:
+    """A key has the same placeholder with and without its variable, so that both machines find the recording."""
+    key = "sk-proj-" + "Ab12Cd34" * 6
+    request = Request("POST", "https://h/", (), f"use {key}".encode())
+    assert Redactor(values={"openai-api-key": key}).request(request) == Redactor().request(request)
