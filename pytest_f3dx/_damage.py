@@ -49,7 +49,7 @@ def check(data: bytes, path: Path) -> bytes:
         )
     if conflict := _CONFLICT.search(data):
         what = "the file holds merge conflict markers"
-        fix = "resolve the merge, or record it again with --f3dx-record=all"
+        fix = "resolve the merge, or delete the file and record it again with --f3dx-record=once"
         raise CassetteError(path, what, ("fix", fix), line=line_at(data, conflict.start()))
     _check_characters(data, path)
     return data.removeprefix(BOM)

@@ -87,7 +87,7 @@ def _read_open(descriptor: int, path: Path, limit_bytes: int) -> bytes:
         size += len(chunk)
         if size > limit_bytes or status.st_size > limit_bytes:
             what = f"the file has more than {limit_bytes // 1024 // 1024} MiB"
-            fix = "split the test, or record it again with smaller bodies: --f3dx-record=all"
+            fix = "split the test, or delete the file and record it again with smaller bodies"
             raise CassetteAccessError(path, what, ("fix", fix))
         chunks.append(chunk)
     return b"".join(chunks)

@@ -106,6 +106,8 @@ def _body_differences(old: Any, new: Any) -> list[Difference]:  # noqa: ANN401 (
     for level in (level for levels in tree.values() for level in levels):
         path = _json_path(level.path(output_format="list"))
         one, other = level.t1, level.t2
+        if _is_same_number(one, other):
+            continue
         if isinstance(one, NotPresent) or one is notpresent:
             found.append(Difference(path, "absent", _value(other), is_volatile=False))
         elif isinstance(other, NotPresent) or other is notpresent:
@@ -113,6 +115,11 @@ def _body_differences(old: Any, new: Any) -> list[Difference]:  # noqa: ANN401 (
         else:
             found.append(_difference(path, one, other))
     return sorted(found, key=lambda d: d.path)
+
+
+def _is_same_number(one: object, other: object) -> bool:
+    """Whether two values are one number to RFC 8785, such as 1 and 1.0; True is no number."""
+    return type(one) in (int, float) and type(other) in (int, float) and one == other
 
 
 def _part_differences(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:

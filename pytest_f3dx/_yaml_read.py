@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_DEPTH = 128
-RECORD_AGAIN = "restore it from version control, or record it again with --f3dx-record=all"
+RECORD_AGAIN = "restore it from version control, or delete it and record it again with --f3dx-record=once"
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(?:[eE][-+][0-9]+)?")
 _TAG = "tag:yaml.org,2002:"

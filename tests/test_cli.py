@@ -60,7 +60,7 @@ def test_bad_cassette_is_told_with_file_and_line(tmp_path: Path, capsys: pytest.
         (
             "f3dx: the file is cut off: its last line is not '...' [cassette-damaged]\n"
             f"  cassette  {bad}:{last}\n"
-            "  fix       restore it from version control, or record it again with --f3dx-record=all\n"
+            "  fix       restore it from version control, or delete it and record it again with --f3dx-record=once\n"
         ),
         "1 good, 1 bad\n",
     )

@@ -200,6 +200,8 @@ def request(
         (request({"a": 1}), request({"a": 1, "b": {}}), ["$.b"]),
         (request({"a": 1, "b": 2}), request({"a": 1}), ["$.b"]),
         (request({"a": 1}), request({"a": "1"}), ["$.a"]),
+        (request({"a": 1, "t": 1}), request({"a": 2, "t": 1.0}), ["$.a"]),
+        (request({"t": 1}), request({"t": True}), ["$.t"]),
         (request({"odd key": 1}), request({"odd key": 2}), ['$["odd key"]']),
         (request([1]), request({"a": 1}), ["$"]),
         (request("x"), request("y"), ["$"]),

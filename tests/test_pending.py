@@ -194,3 +194,15 @@ def test_killed_between_saving_and_settling_adds_nothing_twice(
     assert text.startswith(before.removesuffix(b"...\n"))
     assert text.count(b"status:") == 2
     assert not (suite.path / "cassettes/.pending").exists()
+
+
+def test_fix_of_a_damaged_cassette_works(suite: Suite) -> None:
+    """Deleted and recorded again, as the message says, a damaged cassette is whole."""
+    suite.write("    @pytest.mark.f3dx_cache\n    def test_it():\n        ask('hi')\n")
+    suite.run("--f3dx-record=once")
+    suite.cassette().write_bytes(suite.cassette().read_bytes()[:-9])
+    result = suite.run()
+    result.stdout.fnmatch_lines(["*fix *delete it and record it again with --f3dx-record=once"])
+    suite.cassette().unlink()
+    suite.run("--f3dx-record=once").assert_outcomes(passed=1)
+    suite.run().assert_outcomes(passed=1)
