@@ -255,16 +255,21 @@ class Recorder:
 
     # -- ending --------------------------------------------------------------------------------
 
-    def unplayed(self) -> list[tuple[str, str]]:
-        """List what a replay left unplayed: (fingerprint, ``METHOD uri``) of each interaction."""
+    def unplayed(self) -> list[str]:
+        """List the fingerprints of the interactions that a replay left unplayed."""
         if self._store.is_shared or self._recorded or self._used or self._config.record == "all":
             return []
         view = self._view if self._is_open else self._store.view()
         if view is None:
             return []
-        left = [key for key in view.fingerprints if not self._is_played(view, key)]
-        requests = [(key, interaction.request) for key in left if (interaction := view.get(key))]
-        return [(key, f"{request.method} {request.uri}") for key, request in requests]
+        self._view = view
+        return [key for key in view.fingerprints if not self._is_played(view, key)]
+
+    def describe(self, fingerprint: str) -> str:
+        """Say which request an interaction of the opened cassette answers: ``b3:5f0c42… POST https://…``."""
+        interaction = self._view.get(fingerprint) if self._view else None
+        request = f"{interaction.request.method} {interaction.request.uri}" if interaction else ""
+        return f"{fingerprint[:9]}… {request}"
 
     def _is_played(self, view: View, key: str) -> bool:
         if self._config.repeats != "strict" or not self._played[key]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._store import View
     from pytest_f3dx.errors import MissError
 
+_SHOWN = 5  # interactions left unplayed; more are counted, not parsed
 _NEEDS_SINGLE_QUOTES = set('"$`\\!')
 
 
@@ -215,17 +216,18 @@ class TestRun:
         left = recorder.unplayed() if passed else []
         self.facts.unplayed = len(left)
         recorder.close(passed=passed)
-        return self._unplayed_error(left) if left and self.config().unplayed != "ignore" else None
+        if not left or self.config().unplayed == "ignore":
+            return None
+        return self._unplayed_error([recorder.describe(key) for key in left[:_SHOWN]], len(left))
 
     def _needs_a_look(self) -> bool:
         """Whether a test that sent nothing has a cassette all the same."""
         return self._path().exists()
 
-    def _unplayed_error(self, left: list[tuple[str, str]]) -> UnplayedError:
-        shown = [f"{fingerprint[:9]}… {request}" for fingerprint, request in left[:5]]
-        if len(left) > len(shown):
-            shown.append(f"… and {len(left) - len(shown)} more")
-        what = "1 recorded interaction was" if len(left) == 1 else f"{len(left)} recorded interactions were"
+    def _unplayed_error(self, shown: list[str], count: int) -> UnplayedError:
+        if count > len(shown):
+            shown.append(f"… and {count - len(shown)} more")
+        what = "1 recorded interaction was" if count == 1 else f"{count} recorded interactions were"
         return UnplayedError(
             f"{what} not asked for",
             ("test", self._node_id),

@@ -296,3 +296,19 @@ def test_transport_error_is_recorded_and_raised_again(suite: Suite) -> None:
     assert "http.client.IncompleteRead" in suite.cassette().read_text(encoding="utf-8")
     suite.server.stop()
     suite.run().assert_outcomes(passed=1)
+
+
+def test_many_unplayed_interactions_are_counted(suite: Suite) -> None:
+    """Of many interactions left unplayed five are named, the others counted."""
+    body = """
+    @pytest.mark.f3dx_cache
+    def test_it():
+        for n in range({count}):
+            ask(f"number {{n}}")
+    """
+    suite.write(body.format(count=9))
+    suite.run("--f3dx-record=once")
+    suite.write(body.format(count=1))
+    text = suite.run().stdout.str()
+    assert "f3dx: 8 recorded interactions were not asked for" in text
+    assert "… and 3 more" in text
