@@ -97,6 +97,47 @@ class Cassette:
     match_headers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place in which two values differ.
+
+    Attributes:
+        path: JSONPath such as ``$.choices[0].message.content``; ``$`` is the whole.
+        kind: ``added``, ``removed``, ``changed`` or ``type changed``.
+        old: JSON value that was there; None if it was added.
+        new: JSON value that is there now; None if it was removed.
+        severity: ``info`` for an added field, ``warn`` for a removed one, ``error`` for a changed
+            type or value.
+    """
+
+    path: str
+    kind: str
+    old: object
+    new: object
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What comparing an old answer with a new one gave.
+
+    Attributes:
+        ok: Whether the new one is accepted.
+        mode: The mode that decided: ``bytes``, ``structured``, ``embedding`` or ``judge``.
+        changes: Places that differ, in the order of the document; an accepted answer may have some.
+        ignored: Places that differ and were left out because they are volatile.
+        note: One line that says why it was decided so; empty if the two are equal.
+        score: Similarity (cosine, -1 to 1) if the mode has one.
+    """
+
+    ok: bool
+    mode: str
+    changes: tuple[Change, ...] = ()
+    ignored: tuple[Change, ...] = ()
+    note: str = ""
+    score: float | None = None
+
+
 def header(headers: Headers, name: str) -> str | None:
     """Return the first value of a header, or None; the name compares without case."""
     wanted = name.lower()

@@ -255,7 +255,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Listen to the reports of the run, in the controller only."""
-    from pytest_f3dx._reporter import Reporter
+    from pytest_f3dx._plugin._reporter import Reporter
 
     if not hasattr(session.config, "workerinput"):
         session.config.pluginmanager.register(Reporter(), "f3dx-reporter")
