@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_DEPTH = 128
+_TOO_DEEP = f"nested too deeply, beyond {MAX_DEPTH} levels"
 RECORD_AGAIN = "restore it from version control, or delete it and record it again with --f3dx-record=once"
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(?:[eE][-+][0-9]+)?")
@@ -198,8 +199,7 @@ class _Composer:
 
     def _check_start(self, event: _Event, depth: int) -> None:
         if depth >= MAX_DEPTH:
-            what = f"nested too deeply, beyond {MAX_DEPTH} levels"
-            raise self._error(what, event, RECORD_AGAIN)
+            raise self._error(_TOO_DEEP, event, RECORD_AGAIN)
         if (
             event.tag is not None
             and event.tag != "!"
@@ -318,7 +318,11 @@ def _syntax_error(error: yaml.YAMLError, data: bytes, path: Path) -> CassetteErr
     """Say where PyYAML stopped, in our shape; its own text names the file ``<byte string>``."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
-        what, line = f"not valid YAML: {getattr(error, 'problem', error)}", mark.line + 1
+        problem = str(getattr(error, "problem", error))
+        # libyaml from 0.2.6 on looks ahead and gives up first, at a depth of its own that is beyond ours.
+        too_deep = "maximum nesting depth" in problem
+        what = _TOO_DEEP if too_deep else f"not valid YAML: {problem}"
+        line = mark.line + 1
     else:
         position = int(getattr(error, "position", 0))
         what, line = f"not valid YAML: {getattr(error, 'reason', error)}", data.count(b"\n", 0, position) + 1
