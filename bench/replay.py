@@ -1,135 +1,181 @@
-"""Warm replay of a suite under pytest-f3dx, pytest-recording and cassetter, interleaved; prints ratios.
-
-Each tool has a virtual environment of its own below --work, made on the first run.
-"""
+"""Warm replay, timed inside pytest: each test from the start of its protocol to the end, start-up not counted."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-HERE = Path(__file__).resolve().parent.parent
-TOOLS = {
-    "floor": ([], "", []),
-    "pytest-f3dx": ([str(HERE)], "@pytest.mark.f3dx_cache", ["--f3dx-record=once"]),
-    "pytest-recording": (["pytest-recording"], "@pytest.mark.vcr", ["--record-mode=once"]),
-    "cassetter": (["cassetter"], "@pytest.mark.vcr", ["--record-mode=once"]),
-}
-TEST = """
+from tools import (
+    CASSETTER,
+    FLOOR,
+    MARKS,
+    OURS,
+    PYTEST_TOOLS,
+    RECORD,
+    RECORDING,
+    Row,
+    answer,
+    environment,
+    model,
+    prose,
+    pytest_command,
+    run,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_TIMER = """
+import json, os, time
+import pytest
+
+TIMES = []
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        return (yield)
+    finally:
+        TIMES.append((time.perf_counter() - wall, time.process_time() - cpu))
+
+def pytest_sessionfinish(session):
+    if "BENCH_TIMES" in os.environ:
+        with open(os.environ["BENCH_TIMES"], "w") as file:
+            json.dump(TIMES, file)
+"""
+_HTTPX = """
 import httpx, pytest
 
-BODY = {{"model": "m", "messages": [{{"role": "user", "content": "{prompt}"}}]}}
+BODY = {{"model": "m", "temperature": 0.0, "messages": [{{"role": "user", "content": {prompt!r}}}]}}
 CLIENT = httpx.Client({transport})
 
 {mark}
 @pytest.mark.parametrize("n", range({tests}))
 def test_it(n):
-    answer = CLIENT.post("{url}/v1/chat/completions", json={{**BODY, "n": n}})
-    assert answer.json()["ok"]
+    answer = CLIENT.post("{url}/v1/chat/completions", json={{**BODY, "seed": n}})
+    assert answer.json()["object"] == "chat.completion"
 """
-ANSWER = json.dumps({"ok": True, "text": "An answer of ordinary length. " * 10}).encode()
+_OPENAI = """
+import httpx, openai, pytest
+
+{mark}
+@pytest.mark.parametrize("n", range({tests}))
+def test_it(n):
+    client = openai.OpenAI(base_url="{url}/v1", api_key="none" {transport})
+    answer = client.chat.completions.create(
+        model="m", seed=n, messages=[{{"role": "user", "content": {prompt!r}}}]
+    )
+    assert answer.object == "chat.completion"
+"""
+_SILENT = """
+import httpx, pytest
+
+{mark}
+@pytest.mark.parametrize("n", range({tests}))
+def test_it(n):
+    assert n >= 0
+"""
 
 
-class Model(BaseHTTPRequestHandler):
-    """Answers every POST alike."""
+@dataclass(frozen=True)
+class Scenario:
+    """What a test does, and what is to hold of its time."""
 
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(ANSWER)))
-        self.end_headers()
-        self.wfile.write(ANSWER)
-
-    def log_message(self, *_: object) -> None:
-        """Be quiet."""
+    name: str
+    text: str
+    prompt: int
+    answer: int
+    targets: tuple[tuple[str, float, float | None], ...]
+    above_floor: bool = True
+    tests: int = 100
 
 
-def environment(work: Path, name: str) -> Path:
-    """Make the virtual environment of a tool; returns its python."""
-    folder = work / "envs" / name
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    packages = ["pytest", "httpx", *TOOLS[name][0]]
-    subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
-    return python
+SCENARIOS = (
+    Scenario("2 KB prompt", _HTTPX, 2048, 200, ((CASSETTER, 0.6, 0.25), (RECORDING, 0.2, 0.06))),
+    Scenario("100 KB prompt", _HTTPX, 100_000, 200, ((CASSETTER, 0.6, 0.25), (RECORDING, 0.2, None))),
+    Scenario("4 KB prompt, 20 KB answer", _HTTPX, 4096, 20_000, ((CASSETTER, 0.6, 0.25),)),
+    Scenario(
+        "own OpenAI() client, whole test",
+        _OPENAI,
+        2048,
+        200,
+        ((RECORDING, 0.4, 0.15),),
+        above_floor=False,
+        tests=40,
+    ),
+    Scenario("marked, sends nothing", _SILENT, 0, 0, ()),
+)
 
 
-def suite(work: Path, name: str, url: str, options: argparse.Namespace) -> Path:
-    """Write the suite of a tool."""
-    folder = work / "suites" / name
+def rows(work: Path, rounds: int, only: str = "") -> Iterator[Row]:
+    """Measure each scenario with every tool in turn."""
+    for at, scenario in enumerate(SCENARIOS):
+        if only in scenario.name:
+            yield _measured(work, rounds, scenario, f"warm-{at}")
+
+
+def _measured(work: Path, rounds: int, scenario: Scenario, slug: str) -> Row:
+    pythons = {name: environment(work, name) for name in PYTEST_TOOLS}
+    with model(scenario.answer) as url:
+        folders = {name: _suite(work / slug, name, url, scenario) for name in PYTEST_TOOLS}
+        for name, option in RECORD.items():
+            run(pytest_command(pythons[name], option), folders[name])
+    wall: dict[str, list[float]] = {name: [] for name in PYTEST_TOOLS}
+    cpu: dict[str, list[float]] = {name: [] for name in PYTEST_TOOLS}
+    for _ in range(rounds):
+        for name in PYTEST_TOOLS:
+            one = _one_run(pythons[name], folders[name])
+            wall[name].append(one[0])
+            cpu[name].append(one[1])
+    return _row(scenario, wall, cpu)
+
+
+def _row(scenario: Scenario, wall: dict[str, list[float]], cpu: dict[str, list[float]]) -> Row:
+    """The medians above the floor; those of processor time beside them, which a busy machine disturbs less."""
+    found = {}
+    for name in (OURS, CASSETTER, RECORDING):
+        found[name] = _above(wall, name, above=scenario.above_floor)
+    busy = {name: _above(cpu, name, above=scenario.above_floor) for name in found}
+    note = "processor time: " + ", ".join(f"{name} {ms:.3f}" for name, ms in busy.items())
+    ratios = ", ".join(f"{busy[OURS] / busy[name]:.2f} of {name}" for name, *_ in scenario.targets)
+    what = f"{scenario.name}{', above the floor' if scenario.above_floor else ''}"
+    return Row(what, found, scenario.targets, f"{note}{'; ' if ratios else ''}{ratios}")
+
+
+def _above(times: dict[str, list[float]], name: str, *, above: bool) -> float:
+    floor = statistics.median(times[FLOOR]) if above else 0.0
+    return (statistics.median(times[name]) - floor) * 1000
+
+
+def _suite(work: Path, name: str, url: str, scenario: Scenario) -> Path:
+    folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
-    mock = f"transport=httpx.MockTransport(lambda r: httpx.Response(200, content={ANSWER!r}))"
-    prompt = ("word " * (options.prompt_bytes // 5))[: options.prompt_bytes]
-    text = TEST.format(
-        prompt=prompt,
-        transport=mock if name == "floor" else "",
-        mark=TOOLS[name][1],
-        tests=options.tests,
+    for old in folder.glob("cassettes/**/*.yaml"):
+        old.unlink()
+    mock = (
+        f"transport=httpx.MockTransport(lambda r: httpx.Response(200, content={answer(scenario.answer)!r}))"
+    )
+    if scenario.text is _OPENAI:
+        mock = f", http_client=httpx.Client({mock})"
+    text = scenario.text.format(
+        prompt=prose(scenario.prompt),
+        transport=mock if name == FLOOR else "",
+        mark=MARKS[name],
+        tests=scenario.tests,
         url=url,
     )
-    (folder / "test_bench.py").write_text(text)
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_bench.py").write_text(text, encoding="utf-8")
+    (folder / "conftest.py").write_text(_TIMER, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     return folder
 
 
-def run(python: Path, folder: Path, *more: str) -> float:
-    """Run a suite; returns seconds of the whole process."""
-    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *more]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "NO_PROXY": "*"}
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    taken_s = time.perf_counter() - start
-    if done.returncode:
-        sys.exit(f"{folder.name} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    return taken_s
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tests", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--prompt-bytes", type=int, default=2048)
-    parser.add_argument("--work", type=Path, default=Path("/tmp/f3dx-bench"))
-    options = parser.parse_args()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    ready = {}
-    for name, (_, _, record) in TOOLS.items():
-        ready[name] = environment(options.work, name), suite(options.work, name, url, options)
-        for old in ready[name][1].glob("cassettes/**/*.yaml"):
-            old.unlink()
-        if record:
-            run(*ready[name], *record)
-    server.shutdown()
-    server.server_close()
-    times: dict[str, list[float]] = {name: [] for name in TOOLS}
-    for _ in range(options.rounds):
-        for name in TOOLS:
-            times[name].append(run(*ready[name]))
-    floor = statistics.median(times["floor"])
-    above = {name: (statistics.median(t) - floor) / options.tests * 1000 for name, t in times.items()}
-    print(
-        f"{options.tests} tests, prompt {options.prompt_bytes} B, median of {options.rounds} rounds, {sys.version.split()[0]}"
-    )
-    print(f"{'':18}{'process s':>10}{'ms a test above floor':>24}{'ours / theirs':>16}")
-    for name in TOOLS:
-        ratio = f"{above['pytest-f3dx'] / above[name]:.2f}" if name not in ("floor", "pytest-f3dx") else ""
-        print(f"{name:18}{statistics.median(times[name]):10.2f}{above[name]:24.3f}{ratio:>16}")
-
-
-if __name__ == "__main__":
-    main()
+def _one_run(python: Path, folder: Path) -> tuple[float, float]:
+    """Run a suite once; returns the median seconds of a test by the clock and of the processor."""
+    run(pytest_command(python), folder, BENCH_TIMES=str(folder / "times.json"))
+    times = json.loads((folder / "times.json").read_text(encoding="utf-8"))[5:]  # the first ones import
+    return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)

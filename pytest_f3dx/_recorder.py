@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_f3dx._content import decoded
+from pytest_f3dx._deferred import DeferredRedactor
 from pytest_f3dx._fingerprint import fingerprint_request
 from pytest_f3dx._journal import Exchange
 from pytest_f3dx._model import Failure, Request, Response, as_stored
-from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._routing import Ticket
 from pytest_f3dx._usage import tokens
 from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._ledger import Facts
+    from pytest_f3dx._redaction import Redactor
     from pytest_f3dx._store import Store, View
 
 _NEVER_RECORDED = (401, 403)
@@ -45,7 +46,7 @@ class Recorder:
         facts: Facts,
         *,
         explain: Callable[[Request, str, View | None], MissError],
-        secrets: Mapping[str, str] | None = None,
+        secrets: Callable[[], Mapping[str, str]] = dict,
         passes: Callable[[Request], bool] = lambda _: False,
         edit: Callable[[Request, Response], Response] = lambda _, response: response,
     ) -> None:
@@ -58,14 +59,16 @@ class Recorder:
             facts: Counts to keep.
             explain: Builds the error of a miss from the redacted request, its fingerprint and the
                 opened cassette.
-            secrets: Values that must not be kept wherever they stand, by name.
+            secrets: Gives the values that must not be kept wherever they stand, by name; called once at
+                most, when something has to be redacted.
             passes: Says whether a request goes live unseen.
             edit: Changes a redacted response before it is kept.
         """
         self.problems: list[F3dxError] = []
         self._config, self._store, self._journal, self._facts = config, store, journal, facts
         self._explain, self._passes, self._edit = explain, passes, edit
-        self._redactor = Redactor(keep_headers=(*config.keep_headers, *config.match_headers), values=secrets)
+        self._secrets = secrets
+        self._redactor = DeferredRedactor(self._make_redactor)
         self._lock = threading.RLock()
         self._is_open = self._is_closed = False
         self._view: View | None = None
@@ -78,6 +81,12 @@ class Recorder:
         self._recorded: list[Exchange] = []
         self._fresh: dict[str, Response] = {}
         self._in_flight: dict[str, threading.Event] = {}
+
+    def _make_redactor(self) -> Redactor:
+        from pytest_f3dx._redaction import Redactor
+
+        kept = (*self._config.keep_headers, *self._config.match_headers)
+        return Redactor(keep_headers=kept, values=self._secrets())
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -104,23 +113,42 @@ class Recorder:
             if self._is_closed:
                 raise F3dxError(
                     "a request was sent after its test had ended",
-                    ("request", f"{request.method} {self._redactor.text(request.uri)}"),
+                    ("request", f"{request.method} {self._redactor.get().text(request.uri)}"),
                     ("fix", "wait for the threads and tasks of the test before it returns"),
                 )
             if self._passes(request):
                 return Ticket(request)
             self._open()
             headers, body = decoded(request.headers, request.body)
-            stored = self._redactor.request(replace(request, headers=as_stored(headers), body=body))
+            plain = Request(request.method, request.uri, as_stored(headers), body)
             self._seq += 1
-            return Ticket(
-                request,
-                seq=self._seq,
-                stored=stored,
-                fingerprint=self._fingerprint(stored),
-                asked=time.monotonic(),
-                at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            )
+            ticket = Ticket(request, seq=self._seq)
+            if not self._replay_unredacted(ticket, plain):
+                self._redact(ticket, plain)
+            return ticket
+
+    def _replay_unredacted(self, ticket: Ticket, plain: Request) -> bool:
+        """Answer a request that is in the cassette as it was sent: redacting is most of the cost of a replay.
+
+        What is in the cassette is redacted, so a request equal to it needs no redaction to find it. One that
+        does is not found here, and asked for again as it would be stored.
+        """
+        if self._view is None or self._config.record == "all":
+            return False
+        key = self._fingerprint(plain)
+        response = self._from_cassette(key)
+        if response is None:
+            return False
+        ticket.fingerprint, ticket.response = key, response
+        self._redactor.replayed(plain, response)
+        self._count_replay(response)
+        return True
+
+    def _redact(self, ticket: Ticket, plain: Request) -> None:
+        ticket.stored = self._redactor.get().request(plain)
+        ticket.fingerprint = self._fingerprint(ticket.stored)
+        ticket.asked = time.monotonic()
+        ticket.at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _fingerprint(self, request: Request) -> str:
         config = self._config
@@ -152,6 +180,9 @@ class Recorder:
             key = ticket.fingerprint
             response = self._from_cassette(key) or self._from_pending(ticket) or self._from_this_test(key)
             if response:
+                self._redactor.get().observe(
+                    response
+                )  # so that new secrets are not numbered like those in it
                 self._count_replay(response)
                 ticket.response = response
                 return None
@@ -197,7 +228,6 @@ class Recorder:
         return self._fresh.get(key) if self._config.repeats == "first" else None
 
     def _count_replay(self, response: Response) -> None:
-        self._redactor.observe(response)  # so that new secrets are not numbered like those in it
         self._facts.replayed += 1
         self._facts.saved_ms += response.took_ms or 0
         self._facts.tokens += tokens(response.body)
@@ -222,7 +252,7 @@ class Recorder:
             else:
                 headers, body = decoded(response.headers, response.body)
                 plain = replace(response, headers=as_stored(headers), body=body)
-                self._keep(ticket, self._redactor.response(plain, method=ticket.request.method))
+                self._keep(ticket, self._redactor.get().response(plain, method=ticket.request.method))
             self._land(ticket)
 
     def fail(self, ticket: Ticket, error: BaseException) -> None:
@@ -231,7 +261,7 @@ class Recorder:
             if ticket.stored is not None and isinstance(error, Exception):
                 from pytest_f3dx._clients import kind_of
 
-                failure = Failure(kind_of(error), self._redactor.text(str(error)))
+                failure = Failure(kind_of(error), self._redactor.get().text(str(error)))
                 self._keep(ticket, Response(0, failure=failure))
             self._land(ticket)
 

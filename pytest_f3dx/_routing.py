@@ -28,8 +28,9 @@ class Ticket:
         response: The recorded response with its content encoding undone; None: go live, then
             call `Recorder.answer` or `Recorder.fail`.
         seq: Its place.
-        stored: The request as a cassette holds it; None: it passes through unrecorded.
-        fingerprint: Of ``stored``.
+        stored: The request as a cassette holds it; None: it passes through unrecorded, or was answered
+            as it was sent, without being redacted.
+        fingerprint: Of the request as the cassette holds it.
         asked: Monotonic seconds when it was asked for.
         at: UTC of the same moment, ISO 8601.
     """

@@ -421,7 +421,7 @@ def test_a_stack_used_up_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(json, "loads", exhausted)
     with pytest.raises(NotJsonError):
-        parse_json(b"{}")
+        parse_json(b"{ }")
 
 
 def test_repeated_keys_keep_all_pairs_and_read_like_a_mapping() -> None:
