@@ -9,13 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._fingerprint import fingerprint
     from pytest_f3dx._vcr import matcher, register
-    from pytest_f3dx.errors import CassetteMiss, F3dxError
+    from pytest_f3dx.errors import CacheError, CassetteMiss, F3dxError
 
-__all__ = ["CassetteMiss", "F3dxError", "fingerprint", "matcher", "register"]
+__all__ = ["Cache", "CacheError", "CassetteMiss", "F3dxError", "fingerprint", "matcher", "register"]
 
 _HOMES = {
+    "Cache": "_cache._cache",
+    "CacheError": "errors",
     "CassetteMiss": "errors",
     "F3dxError": "errors",
     "fingerprint": "_fingerprint",

@@ -8,6 +8,9 @@
     │   └── BlobError              blob-damaged       a blob is absent or is not what its name says
     ├── PendingError               pending-damaged    the journal of pending exchanges cannot be used
     ├── UnplayedError              unplayed           a passing replay left interactions unplayed
+    ├── CacheError                 cache              the file of a cache cannot be used
+    │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
+    ├── OfflineError               cache-offline      a cache may not ask, and has no answer
     └── ClientError                client-unsupported a client is too old to be intercepted
     Refusal (BaseException)        (of its cause)     one of the above inside a client's call
     └── CassetteMiss               cassette-miss      no recording answers a request
@@ -141,6 +144,33 @@ class ClientError(F3dxError):
     """An HTTP client is of a version that cannot be intercepted, and is refused instead of going live."""
 
     slug = "client-unsupported"
+
+
+class CacheError(F3dxError):
+    """The file of a cache cannot be used; it is left as it is.
+
+    Attributes:
+        path: The file.
+    """
+
+    slug = "cache"
+
+    def __init__(self, path: Path, what: str, *facts: tuple[str, str]) -> None:
+        """Name the file first, then the facts; the last fact is the fix."""
+        self.path = path
+        super().__init__(what, ("cache", str(path)), *facts)
+
+
+class CacheFormatError(CacheError):
+    """The file is no cache of ours, or of a newer format."""
+
+    slug = "cache-format"
+
+
+class OfflineError(F3dxError, LookupError):
+    """A request is not in the cache, and the environment forbids to ask for it."""
+
+    slug = "cache-offline"
 
 
 class Refusal(BaseException):

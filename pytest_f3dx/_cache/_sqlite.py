@@ -1,0 +1,243 @@
+"""A cache in one SQLite file: three tables, and hit counts that never make a hit slow."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pytest_f3dx._cache._database import Database
+from pytest_f3dx._cache._entry import CALL, CALL_URI, JSON_HEADERS, Entry, Meta, spelt
+from pytest_f3dx._fingerprint import fingerprint
+from pytest_f3dx._model import Request
+from pytest_f3dx._redaction import Redactor, environment_values
+from pytest_f3dx.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FLUSH_S = 1.0  # counts of the last moments are what a kill -9 may lose
+_BATCH = 64  # entries read at a time, so that no reader stands in the way of a checkpoint
+_MISSES = ""  # the row of `meta` that counts them
+_GET = "SELECT response FROM responses WHERE fingerprint=?"
+_HITS = "UPDATE meta SET hit_count = hit_count + ? WHERE fingerprint = ?"
+_FIRST_MISS = "INSERT OR IGNORE INTO meta (fingerprint, created_at_ms) VALUES ('', 0)"
+_PUT_REQUEST = """
+INSERT INTO requests VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET request = excluded.request
+"""
+_PUT_RESPONSE = """
+INSERT INTO responses VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET response = excluded.response
+"""
+_PUT_META = """
+INSERT INTO meta (fingerprint, created_at_ms, model, system_fingerprint, response_duration_ms)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (fingerprint) DO UPDATE SET created_at_ms = excluded.created_at_ms, model = excluded.model,
+    system_fingerprint = excluded.system_fingerprint, response_duration_ms = excluded.response_duration_ms
+"""
+_ENTRIES = """
+SELECT requests.rowid, fingerprint, request, response, created_at_ms, hit_count, model, system_fingerprint,
+    response_duration_ms
+FROM requests JOIN responses USING (fingerprint) JOIN meta USING (fingerprint)
+WHERE requests.rowid > ? ORDER BY requests.rowid LIMIT ?
+"""
+_STATS = {
+    "entries": "SELECT count(*) FROM responses",
+    "hits": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint != ''",
+    "misses": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint = ''",
+    "bytes_requests": "SELECT coalesce(sum(length(request)), 0) FROM requests",
+    "bytes_responses": "SELECT coalesce(sum(length(response)), 0) FROM responses",
+}
+_in_use: weakref.WeakSet[SqliteBackend] = weakref.WeakSet()
+
+
+class SqliteBackend:
+    """See `pytest_f3dx._cache._entry.Backend`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file, or make it.
+
+        Raises:
+            CacheError: It cannot be used; it is left as it is.
+        """
+        self._counts: dict[str, int] = {}
+        self._timer: threading.Timer | None = None
+        self._database = Database(path)
+        _in_use.add(self)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def get(self, request: object) -> bytes | None:
+        """Return the answer to a request and count a hit or a miss."""
+        key = fingerprint(request)
+        with self._database.reading:
+            row = self._row(key)
+            counted = _MISSES if row is None else key
+            self._counts[counted] = self._counts.get(counted, 0) + 1
+            if self._timer is None:
+                self._start_timer()
+        return None if row is None else row[0]
+
+    def peek(self, request: object) -> bytes | None:
+        """Return the answer to a request, and count nothing."""
+        key = fingerprint(request)
+        with self._database.reading:
+            row = self._row(key)
+        return None if row is None else row[0]
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry."""
+        with self._database.reading:
+            return self._row(key) is not None
+
+    def _row(self, key: str) -> tuple[bytes] | None:
+        """Read the answer of a fingerprint; the caller holds the lock."""
+        try:
+            row: tuple[bytes] | None = self._database.reader().execute(_GET, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._database.explained(error) from error
+        return row
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries in the order they were first put, a few read at a time."""
+        last = 0
+        while rows := self._rows(last):
+            for last, *fields in rows:  # noqa: B007 (`last` is where the next batch begins)
+                yield _entry(tuple(fields))
+
+    def _rows(self, last: int) -> list[tuple[Any, ...]]:
+        with self._database.reading, self._database.translating():
+            return self._database.reader().execute(_ENTRIES, (last, _BATCH)).fetchall()
+
+    def stats(self) -> dict[str, int]:
+        """Return true counts: of all processes, and of this one to the last hit."""
+        database = self._database
+        with database.writing:
+            with suppress(CacheError):  # a file that cannot be written has counts all the same
+                self.flush()
+            with database.reading, database.translating():
+                reader = database.reader()
+                found = {name: int(reader.execute(query).fetchone()[0]) for name, query in _STATS.items()}
+                found["misses"] += self._counts.get(_MISSES, 0)
+                found["hits"] += sum(count for key, count in self._counts.items() if key != _MISSES)
+        return found
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def put(self, request: object, response: bytes, meta: Meta) -> str:
+        """Keep an answer; it is on the disk when this returns.
+
+        Args:
+            request: Any JSON value; it is stored redacted.
+            response: Stored as it is.
+            meta: What is known of the answer.
+
+        Returns:
+            The fingerprint of the request as it was given.
+        """
+        key, stored = fingerprint(request), _redacted(request)
+        facts = (meta.model, meta.system_fingerprint, meta.response_duration_ms)
+        with self._database.writer() as connection:
+            connection.execute(_PUT_REQUEST, (key, stored))
+            connection.execute(_PUT_RESPONSE, (key, response))
+            connection.execute(_PUT_META, (key, time.time_ns() // 1_000_000, *facts))
+        return key
+
+    def before_fetch(self, request: object) -> None:
+        """Refuse nothing: what is fetched is put."""
+
+    def delete(self, key: str) -> bool:
+        """Remove an entry, its hits with it; False if there is none."""
+        with self._database.writer() as connection:
+            for table in ("requests", "meta"):
+                connection.execute(f"DELETE FROM {table} WHERE fingerprint = ?", (key,))  # noqa: S608 (ours)
+            return connection.execute("DELETE FROM responses WHERE fingerprint = ?", (key,)).rowcount > 0
+
+    # -- hit counts ----------------------------------------------------------------------------
+
+    def _start_timer(self) -> None:
+        timer = threading.Timer(_FLUSH_S, self._flush_quietly)
+        timer.daemon = True
+        with suppress(RuntimeError):  # the interpreter is ending: `_flush_all` comes after this
+            timer.start()
+        self._timer = timer
+
+    def flush(self) -> None:
+        """Write the counts that are only in memory; after an error they still are.
+
+        Raises:
+            CacheError: The file cannot be written.
+        """
+        with self._database.writing:
+            with self._database.reading:
+                counts, self._counts, self._timer = self._counts, {}, None
+            if not counts:
+                return
+            try:
+                self._write(counts)
+            except BaseException:
+                with self._database.reading:
+                    for key, count in counts.items():
+                        self._counts[key] = self._counts.get(key, 0) + count
+                raise
+
+    def _write(self, counts: dict[str, int]) -> None:
+        with self._database.writer() as connection:
+            if _MISSES in counts:
+                connection.execute(_FIRST_MISS)
+            connection.executemany(_HITS, [(count, key) for key, count in counts.items()])
+
+    def _flush_quietly(self) -> None:
+        """Flush if that is possible now; hit counts are not worth an error where nobody asked for them."""
+        with suppress(CacheError):
+            self.flush()
+
+    def forget_counts(self) -> None:
+        """Leave the counts to the parent of a fork; its timer is not in this process."""
+        self._counts, self._timer = {}, None
+
+    def close(self) -> None:
+        """Write the hit counts and close the file; again, it does nothing."""
+        _in_use.discard(self)
+        if not self._database.is_closed():
+            if self._timer:
+                self._timer.cancel()
+            self._flush_quietly()
+            self._database.close()
+
+    def __del__(self) -> None:
+        """Close what nobody has closed."""
+        with suppress(Exception):
+            self.close()
+
+
+def _redacted(request: object) -> bytes:
+    """Spell a request as it may be written."""
+    redactor = Redactor(values=environment_values(os.environ))
+    return redactor.request(Request(CALL, CALL_URI, JSON_HEADERS, spelt(request))).body
+
+
+def _entry(fields: tuple[Any, ...]) -> Entry:
+    key, request, response, created_at_ms, hit_count, *facts = fields
+    return Entry(key, json.loads(request), response, created_at_ms, hit_count, Meta(*facts))
+
+
+def _flush_all() -> None:
+    for backend in list(_in_use):
+        backend.close()
+
+
+def _after_in_child() -> None:
+    for backend in list(_in_use):
+        backend.forget_counts()
+
+
+atexit.register(_flush_all)
+if hasattr(os, "register_at_fork"):  # pragma: no branch (absent on Windows)
+    os.register_at_fork(after_in_child=_after_in_child)
