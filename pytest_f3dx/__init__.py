@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._fingerprint import fingerprint
+    from pytest_f3dx._traces._jsonl import iter_jsonl, read_jsonl
+    from pytest_f3dx._traces._parquet import iter_parquet, read_parquet
     from pytest_f3dx._vcr import matcher, register
     from pytest_f3dx.errors import CacheError, CassetteMiss, F3dxError
 
-__all__ = ["Cache", "CacheError", "CassetteMiss", "F3dxError", "fingerprint", "matcher", "register"]
+__all__ = [
+    "Cache",
+    "CacheError",
+    "CassetteMiss",
+    "F3dxError",
+    "fingerprint",
+    "iter_jsonl",
+    "iter_parquet",
+    "matcher",
+    "read_jsonl",
+    "read_parquet",
+    "register",
+]
 
 _HOMES = {
     "Cache": "_cache._cache",
@@ -22,7 +36,11 @@ _HOMES = {
     "CassetteMiss": "errors",
     "F3dxError": "errors",
     "fingerprint": "_fingerprint",
+    "iter_jsonl": "_traces._jsonl",
+    "iter_parquet": "_traces._parquet",
     "matcher": "_vcr",
+    "read_jsonl": "_traces._jsonl",
+    "read_parquet": "_traces._parquet",
     "register": "_vcr",
 }
 

@@ -7,6 +7,7 @@
     │   ├── CassetteAccessError    cassette-access    the operating system refuses to read or write it
     │   └── BlobError              blob-damaged       a blob is absent or is not what its name says
     ├── PendingError               pending-damaged    the journal of pending exchanges cannot be used
+    ├── TraceError                 trace-damaged      a bundle of traces, or a line of it, cannot be read
     ├── UnplayedError              unplayed           a passing replay left interactions unplayed
     ├── CacheError                 cache              the file of a cache cannot be used
     │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
@@ -132,6 +133,35 @@ class PendingError(F3dxError):
     """The journal of pending exchanges cannot be read or written."""
 
     slug = "pending-damaged"
+
+
+class TraceError(F3dxError):
+    """A bundle of traces, or one line of it, cannot be understood.
+
+    Attributes:
+        path: The file.
+        line: The line, counted from 1, or None if the whole file is meant.
+        column: The character of the line, counted from 1, or None if it is not known.
+    """
+
+    slug = "trace-damaged"
+
+    def __init__(
+        self,
+        path: Path,
+        what: str,
+        *facts: tuple[str, str],
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        """Name file, line and column first, then the facts; the last fact is the fix."""
+        self.path, self.line, self.column = path, line, column
+        where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(what, ("bundle", where), *facts)
+
+
+class TraceWarning(UserWarning):
+    """Lines of a bundle were left out because they are no rows, as was asked for."""
 
 
 class UnplayedError(F3dxError):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import gzip
 import importlib
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -158,8 +160,19 @@ def stage(
 # -- a check for each kind of block ------------------------------------------------------------------
 
 
+def set_bundles(stage: Stage) -> None:
+    """Put the bundles there that the pages about traces name."""
+    traces = ROOT / "tests" / "data" / "traces"
+    for suffix in ("jsonl", "parquet"):
+        shutil.copy(traces / f"captured.{suffix}", stage.suite.path / f"traces.{suffix}")
+    packed = gzip.compress((traces / "captured.jsonl").read_bytes())
+    (stage.suite.path / "traces.jsonl.gz").write_bytes(packed)
+
+
 def check_python(block: Block, stage: Stage) -> None:
     """Run it: as a test module that is recorded and replayed, as a conftest.py, or as a script."""
+    if "traces.jsonl" in block.text:
+        set_bundles(stage)
     if "def f3dx_config" in block.text or "def pytest_f3dx_" in block.text:
         check_conftest(block, stage)
     elif "def test_" in block.text:

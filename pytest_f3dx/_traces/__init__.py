@@ -1,0 +1,1 @@
+"""Bundles of traces: read them row by row, ask a target what it says now, and tell what differs."""
