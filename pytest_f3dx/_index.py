@@ -59,7 +59,7 @@ class LazyCassette:
         self._full: Cassette | None = None
         self._parsed: dict[str, Interaction] = {}
         self._answers: dict[str, list[Response] | None] = {}
-        self._spans = _scan(data)
+        self._spans = scan(data)
         header = self._header() if self._spans else None
         if header is None:
             self._spans = {}
@@ -158,8 +158,16 @@ def open_cassette(path: Path, blobs: BlobStore) -> LazyCassette:
     return LazyCassette(read_bytes(path), path, blobs)
 
 
-def _scan(data: bytes) -> dict[str, tuple[int, int]]:
-    """Return where each interaction stands; empty on any doubt."""
+def scan(data: bytes) -> dict[str, tuple[int, int]]:
+    """Return where each interaction stands in a file as we write it.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        First byte and the one after the last, by fingerprint, in order; empty on any doubt, and if there are
+        no interactions.
+    """
     top = data.find(_INTERACTIONS)
     if top < 0 or not _FIRST_LINES.match(data) or not data.endswith(_END) or not _is_clean(data):
         return {}

@@ -11,6 +11,8 @@ from pytest_f3dx._commands import (
     _check,
     _demo,
     _fingerprint,
+    _install_git,
+    _merge_driver,
 )
 from pytest_f3dx.errors import F3dxError, printable
 
@@ -21,6 +23,8 @@ _VERBS = (
     _check,
     _fingerprint,
     _demo,
+    _install_git,
+    _merge_driver,
 )
 
 

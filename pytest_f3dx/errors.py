@@ -12,7 +12,8 @@
     ├── CacheError                 cache              the file of a cache cannot be used
     │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
     ├── OfflineError               cache-offline      a cache may not ask, and has no answer
-    └── ClientError                client-unsupported a client is too old to be intercepted
+    ├── ClientError                client-unsupported a client is too old to be intercepted
+    └── GitError                   git                git cannot do what it is asked to
     Refusal (BaseException)        (of its cause)     one of the above inside a client's call
     └── CassetteMiss               cassette-miss      no recording answers a request
 
@@ -201,6 +202,12 @@ class OfflineError(F3dxError, LookupError):
     """A request is not in the cache, and the environment forbids to ask for it."""
 
     slug = "cache-offline"
+
+
+class GitError(F3dxError):
+    """Git is absent, or cannot do what it is asked to."""
+
+    slug = "git"
 
 
 class Refusal(BaseException):
