@@ -6,38 +6,48 @@ input or output, and no digest of a secret is kept. docs/redaction.md says what 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from pytest_f3dx._model import header
+from pytest_f3dx._redaction_encoded import encode_like, encoded_texts, redact_frames
+from pytest_f3dx._redaction_finders import (
+    SCHEME,
+    body_finds,
+    chosen,
+    cookie_finds,
+    named_finds,
+    set_cookie_finds,
+    text_finds,
+    url_finds,
+    whole_finds,
+)
 from pytest_f3dx._redaction_headers import (
     is_credential_header,
     is_dropped_response_header,
     is_kept_request_header,
     is_network_cookie,
 )
-from pytest_f3dx._redaction_names import PLACEHOLDER, Meaning, is_opaque, is_placeholder, is_secret
-from pytest_f3dx._redaction_places import (
-    address_finds,
-    json_finds,
-    link_finds,
-    multipart_finds,
-    pair_finds,
-    plain_placeholders,
-)
-from pytest_f3dx._redaction_shapes import Find, shape_finds, starts_word
+from pytest_f3dx._redaction_names import PLACEHOLDER, is_opaque, is_placeholder
+from pytest_f3dx._redaction_places import plain_placeholders
+from pytest_f3dx._redaction_shapes import Find, starts_word
+from pytest_f3dx._redaction_streams import is_stream, strands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_f3dx._model import Headers, Request, Response
 
-_SCHEME = re.compile(r"(?:bearer|basic|token|bot|apikey|api-key)(?: |%20|\+)+(?=.)", re.IGNORECASE)
-_COOKIE = re.compile(r"((?:^|,)\s*)([^;,=\s]+)=([^;,]*)")
+    Finder = Callable[[str], Iterable[Find]]
+
+_DEPTH = 3  # base64 within base64 within base64
 _LEARNT_CHARACTERS = 16  # a shorter value may be a word that stands elsewhere by chance
 _LEARNT_VALUES = 128  # the newest; each costs a substring search in every later body
 # Variables that hold a credential, and how long a value of theirs is at least: a shorter one, or a plain
@@ -76,7 +86,12 @@ class Redactor:
     """
 
     def __init__(
-        self, *, keep_headers: tuple[str, ...] = (), values: Mapping[str, str] | None = None
+        self,
+        *,
+        keep_headers: tuple[str, ...] = (),
+        values: Mapping[str, str] | None = None,
+        allow: tuple[str, ...] = (),
+        redact: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Start with nothing known but the values given.
 
@@ -85,6 +100,9 @@ class Redactor:
                 credential is redacted even so.
             values: Secrets to be found wherever they stand, by the name of their placeholder; see
                 `environment_values`.
+            allow: Values that are no secrets, each exact or a regex of the whole value.
+            redact: (regex, name) pairs of what else is a secret: the regex's group if it has one, else
+                all that matches.
         """
         self._kept = frozenset(name.lower() for name in keep_headers)
         self._lock = RLock()
@@ -94,6 +112,9 @@ class Redactor:
         self._lessons = 0
         given = (values or {}).items()
         self._given = {spelling: (name, value) for name, value in given for spelling in _spellings(value)}
+        self._exact = frozenset(allow)
+        self._allowed = [pattern for pattern in map(_compiled, allow) if pattern]
+        self._own = [(pattern, name) for text, name in redact if (pattern := _compiled(text))]
 
     def request(self, request: Request) -> Request:
         """Return the request as it may be written.
@@ -107,7 +128,8 @@ class Redactor:
             headers = tuple(self._request_headers(request.headers))
             body = self._body(request.body, request.headers)
             if lessons != self._lessons:
-                uri, headers, body = self._scrub(uri), self._recheck(headers), self._body(body)
+                uri, headers = self._deep(uri), self._recheck(headers)
+                body = self._body(body, headers, learnt_only=True)
         return replace(request, uri=uri, headers=headers, body=body)
 
     def response(self, response: Response, *, method: str = "GET") -> Response:
@@ -123,7 +145,8 @@ class Redactor:
             headers = tuple(self._response_headers(response.headers, method))
             body = self._body(response.body, response.headers)
             if lessons != self._lessons:
-                headers, body = self._recheck(headers), self._body(body)
+                headers = self._recheck(headers)
+                body = self._body(body, headers, learnt_only=True)
             reason = self.text(response.reason)
             if failure:
                 failure = replace(failure, message=self.text(failure.message))
@@ -132,7 +155,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return a text, such as a message, without what looks like a credential."""
         with self._lock:
-            return self._scrub(text, _text_finds)
+            return self._deep(text, text_finds)
 
     def observe(self, response: Response) -> None:
         """Count the placeholders of a response that is replayed as taken; cheaper than `response`.
@@ -152,7 +175,7 @@ class Redactor:
             if lower in self._kept or is_kept_request_header(lower):
                 yield name, self._header(lower, value)
             elif is_credential_header(lower):
-                self._learn(lower, _SCHEME.sub("", value, count=1))
+                self._learn_header(lower, value)
 
     def _response_headers(self, headers: Headers, method: str) -> Iterator[tuple[str, str]]:
         """Yield all but noise; a credential keeps its name, which a login flow needs on replay."""
@@ -173,50 +196,99 @@ class Redactor:
     def _header(self, name: str, value: str) -> str:
         """Redact the value of a header that is kept; the name is lower case."""
         if name in {"set-cookie", "cookie"}:
-            return self._scrub(value, _set_cookie_finds if name == "set-cookie" else _cookie_finds)
+            return self._deep(value, set_cookie_finds if name == "set-cookie" else cookie_finds)
         if name in {"location", "content-location"}:
             return self._address(value)
         if is_credential_header(name):
-            return self._scrub(value, lambda text: _whole(text, name))
-        return self._scrub(value, _text_finds)
+            return self._scrub(value, lambda text: whole_finds(text, name))
+        return self._deep(value, text_finds)
 
     def _address(self, url: str) -> str:
         """Redact a URL; placeholders that a client has percent-encoded become readable again."""
-        return self._scrub(plain_placeholders(url), _url_finds)
+        return self._deep(plain_placeholders(url), url_finds)
 
     def _recheck(self, headers: Headers) -> Headers:
         """Look for values that were learnt only behind these headers."""
-        return tuple((name, self._scrub(value)) for name, value in headers)
+        return tuple((name, self._deep(value)) for name, value in headers)
 
-    def _body(self, body: bytes, headers: Headers | None = None) -> bytes:
-        """Redact a body, without headers only learnt values; the same object if nothing is found."""
+    def _body(self, body: bytes, headers: Headers, *, learnt_only: bool = False) -> bytes:
+        """Redact a body; the same object if nothing is found."""
         if not body:
             return body
+        content_type = header(headers, "content-type") or ""
+        if "eventstream" in content_type.lower():
+            clean = redact_frames(body, lambda text: self._stream(text, "application/x-ndjson", learnt_only))
+            if clean is not None:
+                return clean
         text = body.decode("latin-1")  # keeps every position, whatever the bytes mean
-        if headers is None:
-            clean = self._scrub(text)
-        else:
-            content_type = header(headers, "content-type") or ""
-            clean = self._scrub(text, lambda raw: _body_finds(raw, content_type))
-        return body if clean is text else clean.encode("latin-1")
+        redacted = self._stream(text, content_type, learnt_only)
+        return body if redacted is text else redacted.encode("latin-1")
 
-    def _scrub(self, text: str, finder: Callable[[str], Iterable[Find]] | None = None) -> str:
+    def _stream(self, text: str, content_type: str, learnt_only: bool) -> str:  # noqa: FBT001 (a flag handed on)
+        """Redact the text of a body, and what a stream of events carries in pieces."""
+        finder = None if learnt_only else lambda raw: body_finds(raw, content_type)
+        if is_stream(text, content_type):  # first: half a number is a number in its own event
+            text = self._joined(text, finder and named_finds)
+        return self._deep(text, finder)
+
+    def _joined(self, text: str, finder: Finder | None) -> str:
+        """Redact what stands in several events, one find after another: the pieces move."""
+        while True:
+            for strand in strands(text):
+                finds = self._finds(strand.text, finder)
+                if finds:
+                    text = strand.replaced((f.start, f.end, self._written(f)) for f in finds)
+                    break
+            else:
+                return text
+
+    def _deep(self, text: str, finder: Finder | None = None, *, depth: int = _DEPTH) -> str:
+        """Redact a text, and the readable texts that stand in it as base64."""
+        text = self._scrub(text, finder)
+        parts, position = [], 0
+        for start, end, inner in encoded_texts(text) if depth else ():
+            clean = self._deep(inner, finder and named_finds, depth=depth - 1)
+            if clean is not inner:
+                parts += [text[position:start], encode_like(clean, text[start:end])]
+                position = end
+        return "".join([*parts, text[position:]]) if parts else text
+
+    def _scrub(self, text: str, finder: Finder | None = None) -> str:
         """Replace finds until there are none: a replacement can bare a word's start beside it."""
         self._note(text)
         while True:
-            found = finder(text) if finder else ()
-            finds = _chosen(text, [*found, *self._learnt_finds(text)])
+            finds = self._finds(text, finder)
             if not finds:
                 return text
             text = self._replaced(text, finds)
+
+    def _finds(self, text: str, finder: Finder | None) -> list[Find]:
+        """Return what is to be replaced in a text, in order and without overlaps."""
+        found = [*(finder(text) if finder else ()), *self._learnt_finds(text)]
+        for pattern, name in self._own:
+            for match in pattern.finditer(text):
+                group = match.lastindex or 0
+                if match[group]:
+                    found.append(Find(*match.span(group), name, match[group]))
+        finds = chosen(text, found)
+        if self._exact and finds:
+            return [find for find in finds if not self._is_allowed(find.value)]
+        return finds
+
+    def _is_allowed(self, value: str) -> bool:
+        return value in self._exact or any(pattern.fullmatch(value) for pattern in self._allowed)
+
+    def _written(self, find: Find) -> str:
+        """Return what stands in the place of a find."""
+        placeholder = self._placeholder(find.name, find.value)
+        written = quote(placeholder, safe="") if find.encoded else placeholder
+        return f"{find.quote}{written}{find.quote}"
 
     def _replaced(self, text: str, finds: list[Find]) -> str:
         """Put placeholders for finds that are in order and do not overlap."""
         parts, position = [], 0
         for find in finds:
-            placeholder = self._placeholder(find.name, find.value)
-            written = quote(placeholder, safe="") if find.encoded else placeholder
-            parts += [text[position : find.start], find.quote, written, find.quote]
+            parts += [text[position : find.start], self._written(find)]
             position = find.end
         return "".join([*parts, text[position:]])
 
@@ -238,6 +310,14 @@ class Redactor:
         for match in PLACEHOLDER.finditer(text):
             name = match[1].lower()
             self._last[name] = max(self._last.get(name, 0), int(match[2] or 1))
+
+    def _learn_header(self, name: str, value: str) -> None:
+        """Remember the credential of a header that is dropped, and the password in that of Basic auth."""
+        bare = SCHEME.sub("", value, count=1)
+        self._learn(name, bare)
+        if name.endswith("authorization") and value[:6].lower() == "basic ":
+            with suppress(binascii.Error, UnicodeDecodeError):
+                self._learn(name, base64.b64decode(bare).decode().partition(":")[2])
 
     def _learn(self, name: str, value: str) -> None:
         """Remember a long value so that it is found wherever it stands."""
@@ -271,82 +351,18 @@ def _spellings(value: str) -> tuple[str, ...]:
     return value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1]
 
 
-def _text_finds(text: str) -> Iterator[Find]:
-    """Yield the shapes and signed links of a text."""
-    yield from link_finds(text)
-    yield from shape_finds(text)
-
-
-def _url_finds(url: str) -> Iterator[Find]:
-    """Yield what a URL's structure and the shapes in it show."""
-    yield from address_finds(url)
-    yield from shape_finds(url)
-
-
-def _body_finds(text: str, content_type: str) -> Iterator[Find]:
-    """Yield what names and shapes show in a body."""
-    kind = content_type.lower()
-    if "x-www-form-urlencoded" in kind:
-        yield from pair_finds(text, 0, len(text))
-    elif "multipart/" in kind:
-        yield from multipart_finds(text, content_type)
-    yield from json_finds(text)
-    yield from _text_finds(text)
-
-
-def _set_cookie_finds(text: str) -> Iterator[Find]:
-    """Yield the values of the cookies being set; names and attributes stay."""
-    for match in _COOKIE.finditer(text):
-        yield from _cookie(match.start(3), match[3])
-
-
-def _cookie_finds(text: str) -> Iterator[Find]:
-    """Yield the values of the cookies being sent."""
-    for match in re.finditer(r"=([^;]*)", text):
-        yield from _cookie(match.start(1), match[1])
-
-
-def _cookie(start: int, raw: str) -> Iterator[Find]:
-    """Yield one cookie's value."""
-    if is_secret(raw.strip('"'), Meaning("cookie")):
-        yield Find(start, start + len(raw), "cookie", raw)
-
-
-def _whole(text: str, name: str) -> Iterator[Find]:
-    """Yield the whole of a credential header's value."""
-    if is_secret(text, Meaning(name)):
-        yield Find(0, len(text), name, text)
-
-
-def _chosen(text: str, finds: list[Find]) -> list[Find]:
-    """Return the finds in order, the outermost of overlapping ones, none of a placeholder's own text."""
-    if not finds:
-        return finds
-    taken = [match.span() for match in PLACEHOLDER.finditer(text)]
-    chosen: list[Find] = []
-    for candidate in sorted(finds, key=lambda find: (find.start, -find.end)):
-        find = _without_scheme(text, candidate)
-        if find.start >= find.end or is_placeholder(find.value) or (chosen and find.start < chosen[-1].end):
-            continue
-        if not any(start < edge < end for start, end in taken for edge in (find.start, find.end)) and (
-            (find.start, find.end) not in taken
-        ):
-            chosen.append(find)
-    return chosen
-
-
-def _without_scheme(text: str, find: Find) -> Find:
-    """Leave "Bearer " standing, so that a token is the same value in a header and in a field."""
-    raw = _SCHEME.match(text, find.start, find.end)
-    value = _SCHEME.match(find.value)
-    if raw is None or value is None:
-        return find
-    return find._replace(start=raw.end(), value=find.value[value.end() :])
-
-
 def _same_in_any_view(value: str) -> str:
     """Return a value of a latin-1 view of UTF-8 as the text it is, so that it equals itself in a URL."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
+
+
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Compile a regex for texts and for bodies, which are seen a character a byte; None if it is invalid."""
+    both = pattern if pattern.isascii() else f"(?:{pattern})|(?:{pattern.encode().decode('latin-1')})"
+    try:
+        return re.compile(both)
+    except re.error:
+        return None

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from pytest_f3dx._redaction_names import Meaning, field_meaning, is_secret, parameter_meaning
+from pytest_f3dx._redaction_names import Meaning, field_meaning, is_secret, parameter_meaning, words_of
 from pytest_f3dx._redaction_shapes import Find
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def json_finds(text: str) -> Iterator[Find]:
     Strings and numbers count, and those in arrays; objects, booleans and null do not, so that a
     JSON schema's property called ``password`` survives.
     """
-    wanted = {key: meaning for key in set(_KEY.findall(text)) if (meaning := field_meaning(_plain_key(key)))}
+    keys = set(_KEY.findall(text))
+    if not _VALUE_KEYS.isdisjoint(key.rstrip("\\") for key in keys):
+        yield from _name_value_finds(text)
+    wanted = {key: meaning for key in keys if (meaning := field_meaning(_plain_key(key)))}
     if not wanted:
         return
     for match in _KEY.finditer(text):
@@ -48,6 +51,23 @@ def json_finds(text: str) -> Iterator[Find]:
             continue
         depth = _depth(text, match.start())
         if depth is not None:
+            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning)
+
+
+_VALUE_KEYS = frozenset({"value", "Value"})
+_NAME_VALUE = re.compile(
+    r'"(?:[nN]ame|[kK]ey)\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*\\*"([\w.$ -]{2,80})\\*"(?:\s|\\+[nrt])*,'
+    r'(?:\s|\\+[nrt])*\\*"[vV]alue\\*"(?:\s|\\+[nrt])*:',
+    re.ASCII,
+)
+
+
+def _name_value_finds(text: str) -> Iterator[Find]:
+    """Yield the values of pairs: ``{"name": "X-Api-Key", "value": …}``, as HAR files have them."""
+    for match in _NAME_VALUE.finditer(text):
+        meaning = field_meaning(match[1].rstrip("\\"))
+        depth = _depth(text, match.start())
+        if meaning and depth is not None:
             yield from _leaves(text, _skip_space(text, match.end()), depth, meaning)
 
 
@@ -181,14 +201,16 @@ def _parameter(start: int, name: str, raw: str) -> Iterator[Find]:
 # A parameter of an address somewhere in a text; `&` may be escaped as &amp; (HTML) or \u0026 (Go, Ruby).
 _LINKED_NAME = r"([A-Za-z][\w.%-]{0,40})="
 _LINKED_VALUE = r"([^&\s\"'<>\\#()\[\]{}`,]+)"
-_LINKED_NAMES = re.compile(r"[?&;]" + _LINKED_NAME, re.ASCII)
+# One for each, for they begin with a literal then, which is searched for several times faster.
+_LINKED_NAMES = tuple(re.compile(sign + _LINKED_NAME, re.ASCII) for sign in (r"\?", "&", ";"))
 _LINKED = re.compile(r"(?:[?&]|&amp;)" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
 _LINKED_ESCAPED = re.compile(r"\\u0026" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
 
 
 def link_finds(text: str) -> Iterator[Find]:
     """Yield parameters that mean a credential in addresses within a text, such as signed links."""
-    if any(parameter_meaning(unquote_plus(name)) for name in set(_LINKED_NAMES.findall(text))):
+    names = {name for pattern in _LINKED_NAMES for name in pattern.findall(text)} if "=" in text else ()
+    if any(parameter_meaning(unquote_plus(name)) for name in names):
         yield from _linked(_LINKED, text)
     if "\\u0026" in text:
         yield from _linked(_LINKED_ESCAPED, text)
@@ -209,7 +231,41 @@ def address_finds(url: str) -> Iterator[Find]:
     if authority:
         yield from _userinfo(authority.start(1), authority[1])
     position = min((at for at in (url.find("?"), url.find("#")) if at >= 0), default=len(url))
+    yield from _segment_finds(url, position)
     yield from pair_finds(url, position, len(url))
+
+
+_SEGMENT = re.compile(r"/([A-Za-z][\w-]{2,30})/(?=([^/?#]{16,512}))", re.ASCII)
+
+
+def _segment_finds(url: str, end: int) -> Iterator[Find]:
+    """Yield segments of a path behind one that names a credential: ``/access_token/a1B2…``, ``/key/…``.
+
+    A plural names a list, and what stands behind it is an id: ``/api_keys/key_a1B2``.
+    """
+    for match in _SEGMENT.finditer(url, 0, end):
+        words = words_of(match[1])
+        if not words or words[-1].endswith("s") or not _is_random(match[2]):
+            continue
+        meaning = parameter_meaning(match[1])
+        if meaning:
+            yield Find(match.start(2), match.end(2), meaning.name, unquote(match[2], encoding="latin-1"))
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _is_random(value: str) -> bool:
+    """Tell a token from a name with a number in it and from the id of a record."""
+    if _UUID.fullmatch(value) or not (re.search("[0-9]", value) and re.search("[A-Za-z]", value)):
+        return False
+    longest = max(map(len, re.split(r"[^A-Za-z0-9]", value)))
+    has_cases = re.search("[a-z]", value) and re.search("[A-Z]", value)
+    return longest >= _RANDOM_CHARACTERS or (has_cases is not None and len(value) >= _MIXED_CHARACTERS)
+
+
+_RANDOM_CHARACTERS = 16
+_MIXED_CHARACTERS = 24  # of a value with separators in it
 
 
 # Not before an @: in a userinfo the encoded spelling is the one that parses.

@@ -212,6 +212,21 @@ JSON_PLACES: list[Place] = [
     ("bearer, encoded", "x=1%20Bearer%20{}%20", "bearer"),
     ("env line", '{"content": "export ACME_API_KEY={}\\nrun"}', "acme-api-key"),
     ("env line, quoted", "ACME_PASSWORD='{}'\n", "acme-password"),
+    ("header line", "X-Api-Key: {}\r\nAccept: */*", "x-api-key"),
+    ("header line in JSON", '{"content": "curl\\nx-auth-token: {}\\n"}', "x-auth-token"),
+    ("yaml line", "db_password: '{}'\n", "db-password"),
+    ("element", "<a><Password>{}</Password></a>", "password"),
+    ("element with namespace and attributes", '<ns:SecretKey a="1">{}</ns:SecretKey>', "secret-key"),
+    ("element in JSON", '{"xml": "<apiKey>{}<\\/apiKey>"}', "api-key"),
+    ("hidden field", '<input name="csrf_token" type="hidden" value="{}">', "csrf-token"),
+    ("hidden field, value first", "<input value='{}' name='csrf_token'/>", "csrf-token"),
+    ("hidden field in JSON", '{"html": "<meta name=\\"csrf-token\\" content=\\"{}\\">"}', "csrf-token"),
+    ("name and value", '{"name": "X-Api-Key", "value": "{}"}', "x-api-key"),
+    (
+        "key and value in a string",
+        '{"a": "[{\\"key\\": \\"DB_PASSWORD\\", \\"value\\": \\"{}\\"}]"}',
+        "db-password",
+    ),
 ]
 
 
@@ -274,6 +289,11 @@ SURVIVORS: dict[str, str] = {
     "secret's name": '{"secret_name": "prod/db", "secretArn": "arn:aws:x", "password_hint": "pet", "token_type": "Bearer"}',
     "signature": '{"type": "thinking", "signature": "ErUBCkYIARgCIkCepoF8CXqdCGI7O1AAkEcxvta5WeUn1g3tOa=="}',
     "encrypted": '{"encrypted_content": "gAAAAABp-rIaNe6WknTMnPCTW6JIYUOsrQbNUvTkE_mV0UapEU"}',
+    "tags": "<password>two words</password> <password></password> <token>Hello</token> <input name='q' value='a1b2'> a < b",
+    "fields without a value": "<input name='password'><input value='x1'><input name='csrf_token' value=''>",
+    "name and other value": '{"name": "password", "value": {"type": "string"}} {"name": "city", "value": "a1b2"} {"a": 1, "value": 2}',
+    "broken name and value": '{"a": \\\\"name\\\\": "password", "value": "kept"}',
+    "lines": "token: Hello-World-again, key: 123456789012 password: correct-horse-battery 9key: a1b2c3d4e5f6g7 ukey:a1b2c3d4e5f6",
     "codes": '{"code": "invalid_api_key", "session_id": "63cfe7fe-a032-4384-a2f0-6521125afc17", "country_code": "DE"}',
     "ids": "chatcmpl-9a8B7c6D5e4F3g2H1i0J req_01VVUWcAUP5Q8x4z9dr6ktGD msg_01ABcdEFghIJklMNopQRstUV call_a1B2c3D4e5F6g7H8",
     "more ids": "resp_68a1b2c3d4e5f60718293a4b5c6d7e8f90 file-a1B2c3D4e5F6g7H8i9J0 toolu_01A09q90qw90lq917835lq9 rs_0123456789",
@@ -337,6 +357,8 @@ ADDRESSES = {
     "shape after escape": ("https://x.example/?q=use%20{}%20now", "openai-key", OPENAI),
     "path": ("https://api.telegram.org/bot{}/sendMessage", "telegram-token", TELEGRAM),
     "short path": ("https://api.telegram.org/bot{}/sendMessage", "telegram-token", "123:TOKEN"),
+    "named segment": ("https://x.example/v1/access_token/{}/me?x=1", "access-token", A),
+    "named segment, encoded": ("https://x.example/apikey/{}", "apikey", A + "%2F1"),
     "webhook": ("https://hooks.slack.com/services/{}", "slack-webhook", "T00000000/B00000000/" + A),
 }
 
@@ -386,6 +408,10 @@ def test_userinfo_is_replaced_so_that_the_url_still_parses(url: str, expected: s
         "http://127.0.0.1:8080",
         "https://x.example/?key=folder/object-1.png",
         "https://git@h.example/users/me@example.com?at=a@b",
+        "https://x.example/api_keys/key_a1B2c3D4e5F6g7H8i9J0/token/my-short-token-1",
+        "https://x.example/v1/secret/27b520a6-c6ee-41f3-a95d-0e9c5a411ca3/models/a1B2c3D4e5F6g7H8i9J0",
+        "https://x.example/token/aaaaaaaaaaaaaaaaaaaaaaaa/1-a/2",
+        "https://x.example/---/a1B2c3D4e5F6g7H8i9J0",
     ],
 )
 def test_an_address_without_a_secret_stays(url: str) -> None:
@@ -851,7 +877,8 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 # Looked at one by one: what the authors left, or put in the place of what they removed.
 FOUND_IN_CORPUS = {
     "access-key-id", "access-token", "api-key", "apikey", "assertion", "authorization", "client-secret", "cookie",
-    "dd-api-key", "refresh-token", "secret-access-key", "session-token", "set-cookie", "x-amz-security-token",
+    "dd-api-key", "refresh-token", "secret-access-key", "session-token", "set-cookie",
+    "x-amz-credential", "x-amz-security-token",
 }  # fmt: skip
 
 
@@ -928,3 +955,42 @@ def test_shape_names_a_value_that_is_in_the_environment_too() -> None:
     key = "sk-proj-" + "Ab12Cd34" * 6
     request = Request("POST", "https://h/", (), f"use {key}".encode())
     assert Redactor(values={"openai-api-key": key}).request(request) == Redactor().request(request)
+
+
+# -- what a project adds -----------------------------------------------------------------------------
+
+
+def test_allowed_values_are_left_as_they_are() -> None:
+    """Exact values and regexes of whole values, in every layer; part of a value allows nothing."""
+    redactor = Redactor(allow=("test-key", "sk-" + "proj-demo.*", "a(b"), values={"x-token": "test-key"})
+    text = f'{{"api_key": "test-key", "a": "sk-{"proj-demo" + "1" * 20}", "password": "a(b"}}'
+    assert sent(text, redactor=redactor) == text
+    assert sent('{"password": "test-key2"}', redactor=redactor) == '{"password": "[redacted:password]"}'
+
+
+def test_own_patterns_are_redacted_everywhere() -> None:
+    """A regex of the whole, or its first group; letters beyond ASCII are found in bodies and addresses."""
+    redactor = Redactor(
+        redact=(
+            (r"cust-\d+", "customer"),
+            (r"name=(\w+)", "name"),
+            ("an (Müller|Meier)", "person"),
+            ("x*", "none"),
+        )
+    )
+    request = Request(
+        "POST", "https://h.test/cust-17?q=name=bob", (), "cust-17 and cust-18, an Müller".encode()
+    )
+    redacted = redactor.request(request)
+    assert redacted.uri == "https://h.test/[redacted:customer]?q=name=[redacted:name]"
+    assert redacted.body == b"[redacted:customer] and [redacted:customer-2], an [redacted:person]"
+    assert redactor.text("an Müller") == "an [redacted:person]"
+
+
+def test_password_of_basic_auth_is_found_in_a_body() -> None:
+    """The header is dropped; its password is known. What is no base64 or no text is not."""
+    redactor = Redactor()
+    password = "hunter2-" + A
+    for value in (base64.b64encode(f"bob:{password}".encode()).decode(), "a", "////"):
+        redactor.request(Request("GET", URL, (("authorization", f"Basic {value}"),)))
+    assert sent(f"it was {password}.", redactor=redactor) == "it was [redacted:authorization]."

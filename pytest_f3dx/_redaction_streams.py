@@ -1,0 +1,161 @@
+"""Texts that a stream of events carries in pieces, and where each piece stands.
+
+A model that is asked for a key says it in three deltas, none of which looks like one. So the pieces
+that belong together are put together, searched, and what is found is replaced where it stands: the
+placeholder goes into the first piece, what is left of the secret goes from the others. Every event
+stays the event it was, an empty delta at worst, and every other byte stays as it is.
+
+No table of providers: pieces belong together that stand below the same key and the same indices, which
+is how OpenAI, Anthropic, Google, Bedrock, Cohere and Ollama all write their deltas.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Edit = tuple[int, int, str]  # start, end, what to put there
+
+_STREAM_TYPES = ("event-stream", "ndjson", "jsonl", "json-seq", "json-lines", "jsonlines", "text/plain")
+_HEAD = 4096  # characters that tell what kind of stream it is
+_EVENT = re.compile(r"data:|\{\"|[0-9a-z]:\"", re.ASCII)
+# Same in every event, or random padding: put together they are nothing that anybody said.
+_NOISE = r"(?!(?:id|object|model|type|role|created|created_at|obfuscation|system_fingerprint|item_id|p)\")"
+_STRING = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
+_PIECE = re.compile(rf'"{_NOISE}([A-Za-z_$][\w.$-]{{0,40}})"[ \t]*:[ \t]*{_STRING}', re.ASCII)
+_KEYLESS = re.compile(rf"^(?:[0-9a-z]:|data:[ \t]*)(){_STRING}", re.ASCII | re.MULTILINE)  # Vercel's
+_INDEX = re.compile(r'ndex"[ \t]*:[ \t]*([0-9]{1,9})', re.ASCII)
+_BARE = re.compile(r"data:(?<![^\n]data:)[ \t]?(?![ \t]*[\[{\"])([^\r\n]+)")
+_ARRAY_BREAK = re.compile(r"\n,?[ \t]*\r?\n|\}\r?\n,|\},\r?\n")
+_UNIT = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
+)
+
+
+class Strand:
+    """A text in pieces.
+
+    Attributes:
+        text: The pieces put together, the escapes of JSON undone.
+    """
+
+    def __init__(self, raw: str, spans: list[tuple[int, int]], *, is_json: bool) -> None:
+        """Put the pieces together.
+
+        Args:
+            raw: The text of all events.
+            spans: Where the pieces stand in it, in order.
+            is_json: The pieces are the contents of JSON strings.
+        """
+        self._spans, self._is_json = spans, is_json
+        self._raw = raw
+        plain = [_plain(raw[start:end]) if is_json else raw[start:end] for start, end in spans]
+        self._starts = [0, *accumulate(map(len, plain))]
+        self.text = "".join(plain)
+
+    def replaced(self, edits: Iterable[Edit]) -> str:
+        """Return the text of all events with places of `text` replaced.
+
+        Args:
+            edits: In order, not overlapping; positions count in `text`.
+        """
+        parts: list[str] = []
+        position = 0
+        for start, end, written in sorted(self._raw_edits(edits)):
+            parts += [self._raw[position:start], written]
+            position = end
+        return "".join([*parts, self._raw[position:]])
+
+    def _raw_edits(self, edits: Iterable[Edit]) -> Iterator[Edit]:
+        """Split each edit at the borders of the pieces; the first piece gets what is to be written."""
+        for start, end, written in edits:
+            text = json.dumps(written, ensure_ascii=False)[1:-1] if self._is_json else written
+            for at, (left, right) in enumerate(self._spans):
+                low, high = max(start, self._starts[at]), min(end, self._starts[at + 1])
+                if low < high:
+                    offsets = self._offsets(left, right)
+                    base = self._starts[at]
+                    yield left + offsets[low - base], left + offsets[high - base], text
+                    text = ""
+
+    def _offsets(self, left: int, right: int) -> list[int]:
+        """Return where each character of a piece stands in its raw text, and where the piece ends."""
+        if not self._is_json:
+            return list(range(right - left + 1))
+        return [0, *accumulate(len(unit) for unit in _UNIT.findall(self._raw[left:right]))]
+
+
+def _plain(raw: str) -> str:
+    """Undo the escapes of JSON, one character for each unit; a lone surrogate is none."""
+    return raw if "\\" not in raw else "".join(map(_character, _UNIT.findall(raw)))
+
+
+def _character(unit: str) -> str:
+    if len(unit) == 1:
+        return unit
+    try:
+        character = str(json.loads(f'"{unit}"'))
+    except ValueError:
+        return unit[1]
+    return "\ufffd" if "\ud800" <= character <= "\udfff" else character
+
+
+def is_stream(text: str, content_type: str) -> bool:
+    """Tell whether a body is a stream of events, by what it is declared as and by how it begins."""
+    kind = content_type.lower()
+    if "json" in kind and not any(known in kind for known in _STREAM_TYPES):
+        return text.lstrip()[:1] == "[" and _ARRAY_BREAK.search(text) is not None
+    if kind and not any(known in kind for known in _STREAM_TYPES):
+        return False
+    return "event-stream" in kind or _EVENT.search(text, 0, _HEAD) is not None
+
+
+def strands(text: str) -> Iterator[Strand]:
+    """Yield the texts that stand in more than one piece, in the order in which they begin.
+
+    Args:
+        text: A stream: server-sent events, a JSON value a line, or an array that grows line by line.
+    """
+    by_index: dict[object, list[tuple[int, int]]] = {}
+    by_name: dict[object, list[tuple[int, int]]] = {}
+    repeated = False
+    piece = _KEYLESS if _KEYLESS.search(text, 0, _HEAD) else _PIECE
+    for start, end in _events(text):
+        indices = tuple(_INDEX.findall(text, start, end))
+        seen: dict[str, int] = {}
+        for match in piece.finditer(text, start, end):
+            name, span = match[1], match.span(2)
+            seen[name] = ordinal = seen.get(name, -1) + 1
+            repeated = repeated or ordinal > 0
+            by_index.setdefault((name, indices, ordinal), []).append(span)
+            by_name.setdefault((name, indices), []).append(span)
+    groups = [*by_index.values(), *(by_name.values() if repeated else ())]
+    for spans in groups:
+        if len(spans) > 1 and len({text[start:end] for start, end in spans}) > 1:
+            yield Strand(text, spans, is_json=True)
+    bare = [match.span(1) for match in _BARE.finditer(text)]
+    if len(bare) > 1:
+        yield Strand(text, bare, is_json=False)
+
+
+def _events(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where each event stands: a line, or an element of an array that was written in pieces."""
+    if text.lstrip()[:1] == "[":
+        start = 0
+        for match in _ARRAY_BREAK.finditer(text):
+            yield start, match.start()
+            start = match.end()
+        yield start, len(text)
+        return
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        if end > start:
+            yield start, end
+        start = end + 1
