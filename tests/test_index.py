@@ -211,6 +211,22 @@ def test_an_interaction_that_does_not_parse_alone_is_found_by_the_full_parser() 
     assert LazyCassette(broken, PATH, STORE).get(_key(0)) == full.interactions[_key(0)]
 
 
+def test_answer_that_an_opened_quote_swallows_is_found_where_it_was_recorded() -> None:
+    """The scan does not see that a quote in the request runs over the answer; the answer is the recorded one."""
+    text = _cassette.dump(_make([b"a", b"b"]), STORE)
+    first, second = text.index("text: a"), text.index("text: b", text.index(f"{_key(1)}:"))
+    broken = (text[:first] + "text: 'a" + text[first + 7 : second] + "text: b'" + text[second + 7 :]).encode()
+    full = _cassette.load(broken, PATH, STORE)
+
+    assert list(full.interactions) == [_key(0)]
+    assert full.interactions[_key(0)].responses[0].body == b"b"
+    lazy = LazyCassette(broken, PATH, STORE)
+    assert [response.body for key in lazy.fingerprints for response in lazy.responses(key) or ()] == [
+        b"a",
+        b"b",
+    ]
+
+
 def test_not_utf_8_is_an_error_when_opened() -> None:
     """Bytes are checked before anything is believed."""
     data = _cassette.dump(_make([b"a"]), STORE).encode().replace(b"text: a", b"text: \xff")

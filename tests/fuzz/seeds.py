@@ -38,6 +38,46 @@ BODIES = (
 )
 
 
+_CONVERSATIONS = tuple(
+    text.encode()
+    for text in (
+        (
+            '{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","tool_calls":'
+            '[{"id":"t","type":"function","function":{"name":"f","arguments":"{\\"a\\": 1}"}}]},"finish_reason":"stop"}],'
+            '"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}'
+        ),
+        (
+            '{"id":"r","object":"response","model":"m","output":[{"type":"message","role":"assistant","content":'
+            '[{"type":"output_text","text":"a"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}'
+        ),
+        (
+            '{"type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"a"},{"type":"tool_use",'
+            '"id":"t","name":"f","input":{"a":1}}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}'
+        ),
+        (
+            'event: message_start\ndata: {"type":"message_start","message":{"role":"assistant","content":[]}}\n\n'
+            'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text",'
+            '"text":""}}\n\nevent: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+            '{"type":"text_delta","text":"a"}}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
+        ),
+        (
+            '{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"name":"f","args":{}}}],"role":"model"},'
+            '"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2}}'
+        ),
+        (
+            '{"model":"m","message":{"role":"assistant","content":"a"},"done":false}\n'
+            '{"model":"m","message":{"role":"assistant","content":"b"},"done":true,"eval_count":2}\n'
+        ),
+        '{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"end_turn","usage":{}}',
+        (
+            '{"system":[{"text":"s"}],"contents":[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png",'
+            '"data":"aaaa"}}]}],"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,"}}]}],'
+            '"input":["a",{"role":"user","content":"b"}],"tools":[{"type":"function","function":{"name":"f"}}]}'
+        ),
+    )
+)
+
+
 def _cassettes() -> list[bytes]:
     cassette = Cassette("tests/a.py::b", ignore=("$.a",), replace=(("x", "y"),), match_headers=("accept",))
     for body in BODIES:
@@ -57,6 +97,8 @@ def _cassettes() -> list[bytes]:
 
 def seeds(target: str) -> list[bytes]:
     """Return the inputs that a target starts from."""
+    if target == "conversation":
+        return [bytes([kind]) + body for kind in (0, 3, 4) for body in (*_CONVERSATIONS, *BODIES)]
     if target == "read":
         return [
             *_cassettes() * 12,
