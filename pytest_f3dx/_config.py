@@ -154,6 +154,13 @@ SETTINGS = (
         "keep_headers", _header_names, ini="linelist", marker=False, text="headers to store beside the usual"
     ),
 )
+# Of a whole run, in the ini file only: (accepted values, the default first; what it does)
+RUN_SETTINGS = {
+    "fixtures": (
+        ("marked", "all", "off"),
+        "fixtures that get a cassette: of marked tests, all, or none",
+    ),
+}
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
@@ -175,6 +182,16 @@ def check_source(source: str, values: Mapping[str, object], *, marker: bool = Fa
                 f"{source} has no setting {name!r}{nearest(name, known)}", ("accepted", ", ".join(known))
             )
     return {name: _BY_NAME[name].check(f"{name} of {source}", value) for name, value in values.items()}
+
+
+def check_run_setting(name: str, value: object) -> str:
+    """Check a setting of a whole run and return it; None gives the default.
+
+    Raises:
+        SettingsError: The value is not accepted; names the nearest valid one.
+    """
+    accepted = RUN_SETTINGS[name][0]
+    return accepted[0] if value is None else _choice(*accepted)(f"f3dx_{name} of the ini file", value)
 
 
 def check_loosening(source: str, values: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ takes the exchanges over instead of paying again.
 
     .pending/<cassette>-<hash>/<process>.jsonl     first line: what it is; then ``crc32 json`` lines
     .pending/<cassette>-<hash>/run-<run id>        this run has created or rewritten the cassette
+    .pending/setup-<cassette>-<hash>               held while a worker records the set-up of a fixture
     .pending/lock                                  held while a cassette is rewritten or a folder here
                                                    is made or removed
 """
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = "f3dx-pending/1"
 FOLDER = ".pending"
+_ALONE = "setup-"
 _STALE_MARK_S = 86_400  # marks of runs that ended a day ago are swept
 
 
@@ -283,6 +285,13 @@ class Journal:
             self._make_folder()
             yield
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process record into the cassette meanwhile: one pays, the others replay."""
+        self._pending.mkdir(parents=True, exist_ok=True)
+        with locked(self._pending / f"{_ALONE}{self.folder.name}"):
+            yield
+
 
 def tidy(root: Path, run: str) -> None:
     """Remove what a run leaves beside its journals, at its end: its marks and what is empty.
@@ -303,7 +312,19 @@ def _tidy(pending: Path, run: str) -> None:
         for folder in pending.iterdir():
             with suppress(OSError):
                 folder.rmdir()
+        for path in pending.glob(f"{_ALONE}*"):
+            _sweep(path)
         if {path.name for path in pending.iterdir()} <= {".gitignore", "lock"}:
             (pending / ".gitignore").unlink(missing_ok=True)
             (pending / "lock").unlink(missing_ok=True)
     pending.rmdir()
+
+
+def _sweep(path: Path) -> None:
+    """Remove the file of a lock that nobody holds; who waits for it then takes a new one."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        if try_lock(handle):
+            path.unlink()
+    finally:
+        os.close(handle)

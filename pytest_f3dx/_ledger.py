@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+COUNTS = ("replayed", "resumed", "recorded", "live", "missed", "unplayed", "saved_ms", "tokens")
+
+
 @dataclass(slots=True)
 class Facts:
     """What happened to the requests of one test. Crosses from an xdist worker as a plain dict.
@@ -45,6 +48,18 @@ class Facts:
         """Whether the test neither sent anything nor left anything to say."""
         return not (self.replayed or self.recorded or self.live or self.missed or self.unplayed or self.notes)
 
+    def add(self, other: Facts) -> None:
+        """Add the counts and notes of another one to these."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.notes.extend(other.notes)
+
+    def reset(self) -> None:
+        """Start counting from nothing again."""
+        for name in COUNTS:
+            setattr(self, name, 0)
+        self.notes = []
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, fit to cross a process boundary."""
         return asdict(self)
@@ -68,9 +83,17 @@ class Ledger:
         if not facts.is_idle():
             self.tests.append(facts)
 
+    def add_fixture(self, facts: Facts) -> None:
+        """Take in what happened in a fixture since it was last heard of; several workers may set it up."""
+        known = next((each for each in self.tests if each.test == facts.test), None)
+        if known:
+            known.add(facts)
+        else:
+            self.add(facts)
+
     def total(self) -> Facts:
         """Add up all counts."""
         total = Facts()
-        for name in ("replayed", "resumed", "recorded", "live", "missed", "unplayed", "saved_ms", "tokens"):
-            setattr(total, name, sum(getattr(facts, name) for facts in self.tests))
+        for facts in self.tests:
+            total.add(facts)
         return total

@@ -323,6 +323,32 @@ class Recorder:
             finally:
                 self._journal.release()
 
+    def checkpoint(self) -> None:
+        """Fold what was recorded so far, for the other workers of the run; it stays pending all the same.
+
+        Raises:
+            CassetteError: The cassette cannot be rewritten.
+        """
+        with self._lock:
+            if self._recorded or self._used:
+                self._store.fold(
+                    [*self._used, *self._recorded],
+                    rewrite=self._config.record == "all",
+                    played={*self._played},
+                    replayed=self._from_file,
+                    is_whole=False,
+                )
+
+    def reopen(self) -> None:
+        """See what other workers have folded since, unless this one records itself.
+
+        Raises:
+            CassetteError: The cassette cannot be read.
+        """
+        with self._lock:
+            if self._is_open and not (self._recorded or self._used):
+                self._view = self._store.view()
+
     def _has_news(self) -> bool:
         if self._config.record == "all":
             return bool(self._recorded) or (not self._is_open and self._store.exists())

@@ -1,13 +1,16 @@
 """Which recorder answers a request that is being sent right now.
 
 A client patch asks `current()`. The answer comes from the context (so that tasks and
-context-copying threads of one test stay with it), else from the one test that is running (bare
-threads and event loops made earlier have no context of ours). A request sent from within a live
-request that we already follow is not seen: a layered client counts once.
+context-copying threads of one test stay with it), else from the test or fixture that started the
+thread, else from the one test that is running (event loops made earlier have no context of ours). A
+request sent from within a live request that we already follow is not seen: a layered client counts
+once.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -67,13 +70,49 @@ class Recorder(Protocol):
 _context: ContextVar[Recorder | None] = ContextVar("f3dx_recorder", default=None)
 _live: ContextVar[bool] = ContextVar("f3dx_live", default=False)
 _active: list[Recorder] = []
+_waiting: list[Recorder] = []  # of fixtures that are set up and not yet torn down
+OWNER = "_f3dx_recorder"  # attribute of a thread: who ran when it was started (`_clients._threads`)
 
 
 def current() -> Recorder | None:
     """Return the recorder that must answer a request sent here and now; None: leave it alone."""
-    if not _active or _live.get():
+    if not (_active or _waiting) or _live.get():
         return None
-    return _context.get() or _active[-1]
+    found = _context.get()
+    if found is None or (_active and found is not _active[-1]):
+        return _elsewhere(found)
+    return found
+
+
+def _elsewhere(found: Recorder | None) -> Recorder | None:
+    """Decide for a thread without a context of ours, and for contexts that outlive what they belong to."""
+    if found is None:
+        found = getattr(threading.current_thread(), OWNER, None)
+    if found is None or _is_shared_task():
+        return _active[-1] if _active else None
+    return found
+
+
+def _is_shared_task() -> bool:
+    """Whether this is the task in which anyio's pytest plugin runs one test after another.
+
+    Its context is that of whichever test or fixture came first, so it says nothing.
+    """
+    if "anyio" not in sys.modules:
+        return False
+    import asyncio  # anyio has loaded it; a run that needs neither does not
+
+    coroutine: object = None
+    try:
+        task = asyncio.current_task()
+        coroutine = task.get_coro() if task else None
+    except RuntimeError:
+        if trio := sys.modules.get("trio"):
+            try:
+                coroutine = trio.lowlevel.current_task().coro
+            except RuntimeError:
+                return False
+    return getattr(coroutine, "__name__", "") == "_run_tests_and_fixtures"
 
 
 @contextmanager
@@ -96,3 +135,29 @@ def routed(recorder: Recorder) -> Iterator[None]:
     finally:
         _active.remove(recorder)
         _context.reset(token)
+
+
+@contextmanager
+def waiting(recorder: Recorder) -> Iterator[None]:
+    """Keep a recorder for the threads and tasks of a fixture, also while no test is routed."""
+    _waiting.append(recorder)
+    try:
+        yield
+    finally:
+        _waiting.remove(recorder)
+
+
+@contextmanager
+def carried(recorder: Recorder | None, *, is_live: bool) -> Iterator[None]:
+    """Do in a pooled thread what was submitted elsewhere, as part of what submitted it."""
+    tokens = _context.set(recorder), _live.set(is_live)
+    try:
+        yield
+    finally:
+        _context.reset(tokens[0])
+        _live.reset(tokens[1])
+
+
+def is_live() -> bool:
+    """Whether this is part of a live request that is already followed."""
+    return _live.get()

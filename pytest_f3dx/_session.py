@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_f3dx._config import Config
+    from pytest_f3dx._journal import Journal
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._recorder import Recorder
     from pytest_f3dx._routing import Ticket
-    from pytest_f3dx._store import View
+    from pytest_f3dx._store import Store, View
     from pytest_f3dx.errors import MissError
 
 _SHOWN = 5  # interactions left unplayed; more are counted, not parsed
@@ -99,6 +100,7 @@ class TestRun:
         """
         self.facts = Facts(test=node_id)
         self._place, self._node_id, self._configure = place, node_id, configure
+        self._fixed_by = node_id  # the test whose run records what is missing
         self._passes, self._edit = passes, edit
         self._lock = threading.RLock()
         self._config: Config | None = None
@@ -145,9 +147,10 @@ class TestRun:
         config, path = self.config(), self._path()
         relative = PurePosixPath(path.relative_to(self._place.cassettes).as_posix())
         journal = Journal(self._place.cassettes, relative, self._place.run)
+        config = self._settled(config, journal)
         recorder = Recorder(
             config,
-            Store(self._place.cassettes, path, config, self._node_id, journal),
+            self._mine(Store(self._place.cassettes, path, config, self._node_id, journal)),
             journal,
             self.facts,
             explain=self._explain,
@@ -158,6 +161,15 @@ class TestRun:
         recorder.problems = self._problems
         return recorder
 
+    def _settled(self, config: Config, journal: Journal) -> Config:
+        """Return the settings to record with, now that the journal is known; a fixture has more to decide."""
+        del journal
+        return config
+
+    def _mine(self, store: Store) -> Store:
+        """Return the store to record into."""
+        return store
+
     def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
         from pytest_f3dx import _miss
 
@@ -167,9 +179,9 @@ class TestRun:
             fingerprint,
             interactions,
             self.config(),
-            test=self._node_id,
+            test=self._fixed_by,
             cassette=self._cassette_state(len(interactions) if view else None),
-            fix=self._place.command(self._node_id, "new_episodes" if view else "once"),
+            fix=self._place.command(self._fixed_by, "new_episodes" if view else "once"),
             toml=self._place.toml,
         )
 
@@ -193,6 +205,11 @@ class TestRun:
     def has_problems(self) -> bool:
         """Whether anything went wrong that fails the test."""
         return bool(self._problems)
+
+    def share_problems(self, other: TestRun) -> None:
+        """Take over what went wrong in a fixture and is told already, so that the test cannot pass."""
+        self._told += len(other._problems)
+        self._problems[:0] = other._problems
 
     def finish(self, *, passed: bool) -> UnplayedError | None:
         """Stop routing and fold what a passing test recorded into its cassette.
@@ -229,10 +246,10 @@ class TestRun:
         what = "1 recorded interaction was" if count == 1 else f"{count} recorded interactions were"
         return UnplayedError(
             f"{what} not asked for",
-            ("test", self._node_id),
+            ("test", self._fixed_by),
             ("cassette", self.facts.cassette),
             ("unplayed", "\n".join(shown)),
-            ("fix", self._place.command(self._node_id, "all")),
+            ("fix", self._place.command(self._fixed_by, "all")),
             ("or", "take them out of the file by hand, or set unplayed to warn or ignore"),
         )
 

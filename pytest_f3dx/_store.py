@@ -169,6 +169,7 @@ class Store:
         rewrite: bool,
         played: Collection[str],
         replayed: Collection[str],
+        is_whole: bool = True,
     ) -> Cassette:
         """Put what a passing test recorded into the cassette, under the lock of all writers.
 
@@ -177,6 +178,7 @@ class Store:
             rewrite: Old entries go (record mode ``all``), unless this run wrote them.
             played: Fingerprints that the test asked for.
             replayed: Those of them that the cassette answered when it was opened.
+            is_whole: Whether nothing more will be asked, so that what was not asked for may go.
 
         Returns:
             The cassette as it stands on the disk now.
@@ -193,8 +195,9 @@ class Store:
                 return self._rewrite(old, new)
             self._refuse_foreign()
             base = old or self._empty()
-            fresh = [one for key, one in new.items() if key not in base.interactions]
-            drop = [] if self.is_shared else _merge.superseded(base, fresh, played)
+            fresh = [one for key, one in new.items() if key not in base.interactions or key not in replayed]
+            keeps = self.is_shared or not is_whole
+            drop = [] if keeps else _merge.superseded(base, fresh, {*played, *new})
             interactions = _merge.merge(base, new, replayed=replayed, drop=drop).interactions
             merged = Cassette(self._test, interactions, *self._header())
             self._journal.mark()

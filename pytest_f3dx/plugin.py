@@ -6,6 +6,7 @@ Importing this module loads the standard library, pytest, ``_config`` and ``erro
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,15 +15,17 @@ from pytest_f3dx import _config
 from pytest_f3dx.errors import F3dxError, Refusal, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
+    from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._session import Place, TestRun
 
 MARKER = "f3dx_cache"
 _PLACE: pytest.StashKey[Place] = pytest.StashKey()
 _INI: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
+_RUN_INI: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 _RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 _RUN: pytest.StashKey[TestRun] = pytest.StashKey()
 _OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -41,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             kind: Any = setting.ini
             parser.addini(f"f3dx_{setting.name}", setting.text, type=kind, default=None)
     parser.addini("f3dx_cassette_dir", "cassette directory below the root directory", default="cassettes")
+    for name, (_, text) in _config.RUN_SETTINGS.items():
+        parser.addini(f"f3dx_{name}", text, default=None)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -60,6 +65,17 @@ def pytest_configure(config: pytest.Config) -> None:
     values = {s.name: config.getini(f"f3dx_{s.name}") for s in _config.SETTINGS if s.ini}
     given = {name: value for name, value in values.items() if value is not None}
     config.stash[_INI] = _checked("the ini file", given)
+    config.stash[_RUN_INI] = _checked_run_settings(config)
+
+
+def _checked_run_settings(config: pytest.Config) -> dict[str, str]:
+    try:
+        return {
+            name: _config.check_run_setting(name, config.getini(f"f3dx_{name}"))
+            for name in _config.RUN_SETTINGS
+        }
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _checked(source: str, values: Mapping[str, object], *, marker: bool = False) -> dict[str, Any]:
@@ -97,13 +113,32 @@ def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the markers; ask for ``f3dx_config`` before any other fixture of a marked test."""
+    used: dict[str, str] = {}
     for item in items:
         if _marker_settings(item) is not None:
             names: list[str] = getattr(item, "fixturenames", [])
             if "f3dx_config" not in names[:1]:
                 names.insert(0, "f3dx_config")
+            used |= dict.fromkeys(names, item.nodeid) | used
+    _watch_fixtures(config, used)
+
+
+def _watch_fixtures(config: pytest.Config, used: Mapping[str, str]) -> None:
+    """Route the fixtures that outlive a test, if any test of the run asks for it."""
+    which, plugins = config.stash[_RUN_INI]["fixtures"], config.pluginmanager
+    if which == "off" or not (used or which == "all") or plugins.has_plugin("f3dx-fixtures"):
+        return
+    from pytest_f3dx._plugin._fixtures import Fixtures
+
+    plugin = Fixtures(
+        None if which == "all" else used,
+        make=_new_fixture_run,
+        run_of=lambda item: item.stash.get(_RUN, None),
+        warn=lambda item, text: item.warn(F3dxWarning(text)),
+    )
+    plugins.register(plugin, "f3dx-fixtures")
 
 
 def _place(config: pytest.Config) -> Place:
@@ -139,9 +174,10 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 (a type of pytest-
 # -- the life of a marked test ---------------------------------------------------------------------
 
 
-def _resolve(item: pytest.Item) -> _config.Config:
+def _resolve(item: pytest.Item, given: Mapping[str, object] | None = None) -> _config.Config:
     flag = item.config.getoption("--f3dx-record")
-    given = getattr(item, "funcargs", {}).get("f3dx_config", {})
+    if given is None:
+        given = getattr(item, "funcargs", {}).get("f3dx_config", {})
     fixture = _config.check_source("the fixture f3dx_config", given)
     _config.check_loosening("the fixture f3dx_config", fixture)
     return _config.resolve(
@@ -155,6 +191,41 @@ def _resolve(item: pytest.Item) -> _config.Config:
 def _new_run(item: pytest.Item) -> TestRun:
     from pytest_f3dx._session import TestRun
 
+    passes, edit = _hooks(item)
+    return TestRun(_place(item.config), item.nodeid, lambda: _resolve(item), passes=passes, edit=edit)
+
+
+def _new_fixture_run(
+    item: pytest.Item,
+    request: pytest.FixtureRequest,
+    **facts: Any,  # noqa: ANN401 (those that only `_fixtures` knows)
+) -> FixtureRun:
+    """Make the run of a fixture; its settings are those of the test that needs it first, but for a name."""
+    from pytest_f3dx._fixture_run import FixtureRun
+
+    is_marked = item.get_closest_marker(MARKER)
+    seen: Mapping[str, object] = getattr(item, "funcargs", {}).get("f3dx_config", {})
+    given = seen if is_marked else _config_fixture(request)
+
+    def configure() -> _config.Config:
+        return replace(_resolve(item, given), name=None)
+
+    passes, edit = _hooks(item)
+    workers = hasattr(item.config, "workerinput")
+    place = _place(item.config)
+    return FixtureRun(place, configure=configure, has_workers=workers, passes=passes, edit=edit, **facts)
+
+
+def _config_fixture(request: pytest.FixtureRequest) -> Mapping[str, object]:
+    """Return the value of ``f3dx_config`` for a test without marker; nothing if it is of narrower scope."""
+    try:
+        value: Mapping[str, object] = request.getfixturevalue("f3dx_config")
+    except (pytest.FixtureLookupError, pytest.fail.Exception):
+        return {}
+    return value
+
+
+def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Request, Response], Response]]:
     hook = item.ihook
 
     def passes(request: Request) -> bool:
@@ -164,7 +235,7 @@ def _new_run(item: pytest.Item) -> TestRun:
         changed = hook.pytest_f3dx_edit_response(request=request, response=response, item=item)
         return response if changed is None else changed
 
-    return TestRun(_place(item.config), item.nodeid, lambda: _resolve(item), passes=passes, edit=edit)
+    return passes, edit
 
 
 def _phase(item: pytest.Item) -> Generator[None, Any, Any]:

@@ -19,6 +19,8 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in the facts that came with the report of a test's last phase."""
+        for fixture in getattr(report, "f3dx_fixtures", ()):
+            self._ledger.add_fixture(Facts.from_dict(fixture))
         facts = getattr(report, "f3dx", None)
         if facts:
             self._ledger.add(Facts.from_dict(facts))
