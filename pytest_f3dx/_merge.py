@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pytest_f3dx._model import Cassette, Interaction
+from pytest_f3dx._model import CALL, Cassette, Interaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -35,7 +35,9 @@ def grouped(exchanges: Iterable[Exchange]) -> dict[str, Interaction]:
         one = found.setdefault(exchange.fingerprint, Interaction(exchange.fingerprint, exchange.request, []))
         one.responses.append(exchange.response)
     for interaction in found.values():
-        interaction.responses = without_retried(interaction.responses)
+        answers = interaction.responses  # a cache keeps what was put last
+        is_call = interaction.request.method == CALL
+        interaction.responses = answers[-1:] if is_call else without_retried(answers)
     return found
 
 
@@ -61,6 +63,8 @@ def superseded(base: Cassette, new: Collection[Interaction], played: Collection[
 
 def _with(old: Interaction, new: Interaction, *, extend: bool) -> Interaction:
     """Add the answers of one interaction to those of the same one in the file."""
+    if new.request.method == CALL:
+        return Interaction(old.fingerprint, old.request, new.responses)
     if not extend:  # another worker recorded the same request meanwhile: only what it has not is new
         added = new.responses[len(old.responses) :]
     else:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 Headers = tuple[tuple[str, str], ...]
 """(name, value) pairs in the order of the wire; names compare without case, repeated names are kept."""
 
+CALL, CALL_URI = "CALL", "f3dx://cache"
+"""Method and URI of a request that is no HTTP: a call that a `Cache` answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request.
+    """One HTTP request, or a call that a `Cache` answers.
 
     Attributes:
         method: Upper case.

@@ -267,7 +267,9 @@ class Recorder:
 
     def _keep(self, ticket: Ticket, response: Response) -> None:
         assert ticket.stored is not None
-        took_ms = round((time.monotonic() - ticket.asked) * 1000)
+        took_ms = response.took_ms
+        if took_ms is None:
+            took_ms = round((time.monotonic() - ticket.asked) * 1000)
         response = replace(response, recorded_at=ticket.at, took_ms=took_ms)
         response = self._edit(ticket.stored, response)
         exchange = Exchange(ticket.seq, ticket.fingerprint, ticket.stored, response)

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytest_f3dx._calls import CallRecorder
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._model import Request, Response
-    from pytest_f3dx._recorder import Recorder
     from pytest_f3dx._routing import Ticket
     from pytest_f3dx._store import Store, View
+    from pytest_f3dx._traffic import Traffic
     from pytest_f3dx.errors import MissError
 
 _SHOWN = 5  # interactions left unplayed; more are counted, not parsed
@@ -104,10 +105,11 @@ class TestRun:
         self._passes, self._edit = passes, edit
         self._lock = threading.RLock()
         self._config: Config | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: CallRecorder | None = None
         self._problems: list[F3dxError] = []
         self._told = 0
         self._stack = ExitStack()
+        self._traffic: Traffic | None = None
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -117,6 +119,15 @@ class TestRun:
 
         self._stack.enter_context(patched())
         self._stack.enter_context(routed(self))
+
+    def traffic(self) -> Traffic:
+        """Return what the test sends from the first call of this on, as it sends it."""
+        if self._traffic is None:
+            from pytest_f3dx._traffic import Traffic, Watching
+
+            self._traffic = Traffic()
+            self._stack.enter_context(routed(Watching(self, self._traffic)))
+        return self._traffic
 
     def config(self) -> Config:
         """Return the settings of the test, decided once."""
@@ -132,23 +143,23 @@ class TestRun:
         relative = _names.shared_path(name) if name else _names.cassette_path(self._node_id)
         return self._place.cassettes / relative
 
-    def recorder(self) -> Recorder:
+    def recorder(self) -> CallRecorder:
         """Return the recorder of the test, made at the first call."""
         with self._lock:
             if self._recorder is None:
                 self._recorder = self._make_recorder()
             return self._recorder
 
-    def _make_recorder(self) -> Recorder:
+    def _make_recorder(self) -> CallRecorder:
+        from pytest_f3dx._calls import CallRecorder
         from pytest_f3dx._journal import Journal
-        from pytest_f3dx._recorder import Recorder
         from pytest_f3dx._store import Store
 
         config, path = self.config(), self._path()
         relative = PurePosixPath(path.relative_to(self._place.cassettes).as_posix())
         journal = Journal(self._place.cassettes, relative, self._place.run)
         config = self._settled(config, journal)
-        recorder = Recorder(
+        recorder = CallRecorder(
             config,
             self._mine(Store(self._place.cassettes, path, config, self._node_id, journal)),
             journal,
@@ -271,7 +282,17 @@ class TestRun:
         """See `pytest_f3dx._routing.Recorder`."""
         self.recorder().fail(ticket, error)
 
-    def _ready(self) -> Recorder:
+    def calls(self) -> CallRecorder:
+        """Return what answers a `Cache` over the cassette of the test."""
+        return self._ready()
+
+    def note_call(self, request: Request, response: Response, *, is_replayed: bool) -> None:
+        """Show in `traffic` a call that was answered."""
+        if self._traffic is not None:
+            sent = self._traffic.note(request)
+            sent.response, sent.is_replayed = response, is_replayed
+
+    def _ready(self) -> CallRecorder:
         """Return the recorder; wrong settings must not be caught by a client's retries either."""
         try:
             return self.recorder()

@@ -7,10 +7,11 @@ import re
 from typing import TypeVar
 
 from pytest_f3dx._body import type_name
+from pytest_f3dx._model import CALL_URI
 
 Keys = tuple[str | int, ...]
 T = TypeVar("T")
-URI = re.compile(r"(?i:https?)://[^\s/?#][^\r\n]*")
+URI = re.compile(rf"(?i:https?)://[^\s/?#][^\r\n]*|{re.escape(CALL_URI)}")
 LEAST_STATUS, GREATEST_STATUS = 100, 999
 _EXPECTED: dict[type, str] = {dict: "a mapping", list: "a list", str: "text", int: "a whole number"}
 

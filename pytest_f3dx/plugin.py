@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from types import TracebackType
 
+    from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._session import Place, TestRun
+    from pytest_f3dx._traffic import Traffic
 
 MARKER = "f3dx_cache"
 _PLACE: pytest.StashKey[Place] = pytest.StashKey()
@@ -95,6 +97,22 @@ def f3dx_config() -> dict[str, object]:
     the ini file after it.
     """
     return {}
+
+
+@pytest.fixture
+def f3dx_cache_obj(request: pytest.FixtureRequest) -> Cache:
+    """Give a `pytest_f3dx.Cache` over the cassette of the test, for calls that are not HTTP."""
+    from pytest_f3dx._plugin._cache import cache_of
+
+    return cache_of(request.node.stash.get(_RUN, None))
+
+
+@pytest.fixture
+def f3dx_cassette(request: pytest.FixtureRequest) -> Traffic:
+    """Show what the test has sent so far, as it sent it, and what answered."""
+    from pytest_f3dx._plugin._cache import traffic_of
+
+    return traffic_of(request.node.stash.get(_RUN, None))
 
 
 def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
@@ -271,6 +289,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
         run = item.stash[_RUN] = _new_run(item)
         item.stash[_OUTCOMES] = []
         run.start()
+        if "f3dx_cassette" in getattr(item, "fixturenames", ()):
+            run.traffic()
     return (yield from _phase(item))
 
 

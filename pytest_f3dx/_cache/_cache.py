@@ -21,8 +21,8 @@ _HEX_DIGITS = 64
 class Cache:
     """A content-addressed cache of calls: equal requests, by RFC 8785, have one answer.
 
-    In one SQLite file, safe for threads, forks, many processes and kill -9. Usable in ``with``; iterating
-    yields its entries.
+    In one SQLite file, safe for threads, forks, many processes and kill -9, or in a cassette. Usable in
+    ``with``; iterating yields its entries.
 
     Example:
         >>> import tempfile
@@ -39,16 +39,16 @@ class Cache:
         """Open a cache, or make it.
 
         Args:
-            path: One SQLite file, made with its directories if it is not there.
+            path: A cassette if it ends in ``.yaml`` or ``.yml``, else one SQLite file; made with its
+                directories if it is not there.
 
         Raises:
+            CassetteError: The cassette cannot be read or understood; it is left as it is.
             CacheError: It cannot be used; it is left as it is.
             CacheFormatError: It is no cache of ours, or of a newer format.
         """
         self._path = Path(os.fsdecode(path))
-        from pytest_f3dx._cache._sqlite import SqliteBackend
-
-        self._backend = SqliteBackend(self._path)
+        self._backend = _opened(self._path)
 
     @staticmethod
     def fingerprint(request: Mapping[str, Any]) -> str:
@@ -160,11 +160,31 @@ class Cache:
 
     def __reduce__(self) -> tuple[type[Cache], tuple[str]]:
         """Open the same file in another process."""
+        if self._path is None:
+            what = "the cache of a test does not cross to another process"
+            raise TypeError(what)
         return type(self), (str(self._path),)
 
     def __repr__(self) -> str:
         """Show the path."""
-        return f"Cache({str(self._path)!r})"
+        return "<the cache of a test>" if self._path is None else f"Cache({str(self._path)!r})"
+
+
+def over(backend: Backend) -> Cache:
+    """Make a cache over what is not a file of its own."""
+    cache = Cache.__new__(Cache)
+    cache._backend, cache._path = backend, None  # noqa: SLF001 (its other constructor)
+    return cache
+
+
+def _opened(path: Path) -> Backend:
+    if path.suffix.lower() in (".yaml", ".yml"):
+        from pytest_f3dx._cache._tape_file import FileBackend
+
+        return FileBackend(path)
+    from pytest_f3dx._cache._sqlite import SqliteBackend
+
+    return SqliteBackend(path)
 
 
 def _plain(request: Mapping[str, Any]) -> object:

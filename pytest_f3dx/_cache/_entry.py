@@ -6,14 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_f3dx._model import CALL, CALL_URI, Request
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-JSON_HEADERS = (("content-type", "application/json"),)
-CALL = "CALL"
-"""Method of a request that is no HTTP: a call answered by a cache."""
-CALL_URI = "f3dx://cache"
-"""Where such a request stands in a cassette."""
+_JSON_HEADERS = (("content-type", "application/json"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +102,12 @@ def spelt(value: object) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def as_request(value: object) -> Request:
+    """Put a request where redaction and cassettes expect one.
+
+    Raises:
+        TypeError: It cannot be written as JSON.
+    """
+    return Request(CALL, CALL_URI, _JSON_HEADERS, spelt(value))

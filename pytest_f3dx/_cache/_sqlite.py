@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._cache._database import Database
-from pytest_f3dx._cache._entry import CALL, CALL_URI, JSON_HEADERS, Entry, Meta, spelt
+from pytest_f3dx._cache._entry import Entry, Meta, as_request
 from pytest_f3dx._fingerprint import fingerprint
-from pytest_f3dx._model import Request
 from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx.errors import CacheError
 
@@ -220,7 +219,7 @@ class SqliteBackend:
 def _redacted(request: object) -> bytes:
     """Spell a request as it may be written."""
     redactor = Redactor(values=environment_values(os.environ))
-    return redactor.request(Request(CALL, CALL_URI, JSON_HEADERS, spelt(request))).body
+    return redactor.request(as_request(request)).body
 
 
 def _entry(fields: tuple[Any, ...]) -> Entry:
