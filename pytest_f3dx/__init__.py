@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_f3dx._cache._cache import Cache
+    from pytest_f3dx._diff._compare import compare
+    from pytest_f3dx._diff._endpoint import EndpointJudge
     from pytest_f3dx._fingerprint import fingerprint
+    from pytest_f3dx._model import Change, Drift
     from pytest_f3dx._traces._jsonl import iter_jsonl, read_jsonl
     from pytest_f3dx._traces._parquet import iter_parquet, read_parquet
     from pytest_f3dx._vcr import matcher, register
@@ -20,7 +23,11 @@ __all__ = [
     "Cache",
     "CacheError",
     "CassetteMiss",
+    "Change",
+    "Drift",
+    "EndpointJudge",
     "F3dxError",
+    "compare",
     "fingerprint",
     "iter_jsonl",
     "iter_parquet",
@@ -34,7 +41,11 @@ _HOMES = {
     "Cache": "_cache._cache",
     "CacheError": "errors",
     "CassetteMiss": "errors",
+    "Change": "_model",
+    "Drift": "_model",
+    "EndpointJudge": "_diff._endpoint",
     "F3dxError": "errors",
+    "compare": "_diff._compare",
     "fingerprint": "_fingerprint",
     "iter_jsonl": "_traces._jsonl",
     "iter_parquet": "_traces._parquet",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_f3dx._fingerprint import envelope, parsed_body
+from pytest_f3dx._paths import json_path
 from pytest_f3dx.errors import MissError
 
 if TYPE_CHECKING:
@@ -46,16 +47,6 @@ class Difference:
     old: str
     new: str
     is_volatile: bool
-
-
-def _json_path(parts: Iterable[object]) -> str:
-    path = "$"
-    for part in parts:
-        if isinstance(part, str) and re.fullmatch(r"[A-Za-z_]\w*", part):
-            path += f".{part}"
-        else:
-            path += f"[{json.dumps(part, ensure_ascii=False)}]"
-    return path
 
 
 def _window(text: str, start: int) -> str:
@@ -104,7 +95,7 @@ def _body_differences(old: Any, new: Any) -> list[Difference]:  # noqa: ANN401 (
     tree = DeepDiff(old, new, view="tree", ignore_nan_inequality=True)
     found = []
     for level in (level for levels in tree.values() for level in levels):
-        path = _json_path(level.path(output_format="list"))
+        path = json_path(level.path(output_format="list"))
         one, other = level.t1, level.t2
         if _is_same_number(one, other):
             continue

@@ -29,6 +29,13 @@ _ID = re.compile(r"^((?:[A-Za-z]+[-_])*)(?=[A-Za-z0-9-]*\d)([A-Za-z0-9]{8,}|[0-9
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 
 
+def are_ids(key: str, old: str, new: str) -> bool:
+    """Whether a field says that it holds an id, and two values of it can be one id under its two names."""
+    was, now = _ID.match(old), _ID.match(new)
+    same_kind = was and now and was.group(1) == now.group(1) and len(old) == len(new)
+    return bool(same_kind and _ID_FIELDS.search(key))
+
+
 class _Renaming:
     """A one-to-one renaming of ids, learned while two recordings are walked in step."""
 
@@ -58,7 +65,7 @@ class _Renaming:
             return False
         if isinstance(old, dict):
             return list(old) == list(new) and all(
-                _is_clock(name, old[name]) or self.same(old[name], new[name], name) for name in old
+                is_clock(name, old[name]) or self.same(old[name], new[name], name) for name in old
             )
         if isinstance(old, list):
             return len(old) == len(new) and all(self.same(a, b, key) for a, b in zip(old, new, strict=True))
@@ -126,7 +133,8 @@ class _Renaming:
         )
 
 
-def _is_clock(key: str, value: object) -> bool:
+def is_clock(key: str, value: object) -> bool:
+    """Whether a field tells a time or how long something took."""
     return _CLOCKS.match(key) is not None and not isinstance(value, (dict, list))
 
 

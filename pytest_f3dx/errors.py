@@ -14,6 +14,8 @@
     ├── OfflineError               cache-offline      a cache may not ask, and has no answer
     ├── ClientError                client-unsupported a client is too old to be intercepted
     └── GitError                   git                git cannot do what it is asked to
+    ├── JudgeError                 judge-failed       a judge gave no verdict on two answers
+    └── ClientError                client-unsupported a client is too old to be intercepted
     Refusal (BaseException)        (of its cause)     one of the above inside a client's call
     └── CassetteMiss               cassette-miss      no recording answers a request
 
@@ -175,6 +177,12 @@ class ClientError(F3dxError):
     """An HTTP client is of a version that cannot be intercepted, and is refused instead of going live."""
 
     slug = "client-unsupported"
+
+
+class JudgeError(F3dxError):
+    """A judge could not be asked, or gave no verdict; that is never taken for one."""
+
+    slug = "judge-failed"
 
 
 class CacheError(F3dxError):

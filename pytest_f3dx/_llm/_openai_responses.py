@@ -55,6 +55,8 @@ def join(events: list[Json]) -> Json:
             output[number] = _own(mapping(event.get("item")))
         elif kind in _DELTAS:
             _continue(output.setdefault(number, {}), event, *_DELTAS[kind])
+        elif kind == "error":
+            whole["error"] = event
     if not items(whole.get("output")):
         whole["output"] = [output[number] for number in sorted(output)]
     return whole
