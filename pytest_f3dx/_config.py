@@ -6,6 +6,7 @@ Command line > marker > fixture ``f3dx_config`` > ini file > default; each setti
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ RECORD_MODES = ("none", "once", "new_episodes", "all")
 REPEATS = ("sequence", "first", "strict")
 UNPLAYED = ("fail", "warn", "ignore")
 ARROW = "=>"
+_CUSTOM = "custom"  # the name of a redaction that is given none
+_PLACEHOLDER_NAME = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Config:
         repeats: What a request sent again gets: ``sequence``, ``first`` or ``strict``.
         unplayed: What an interaction left unplayed does: ``fail``, ``warn`` or ``ignore``.
         keep_headers: Headers stored beside the usual ones, lower case, sorted.
+        redact: (regex, name) pairs of what else is a secret.
+        allow: Values that are no secrets, each exact or a regex of the whole value.
     """
 
     record: str = "none"
@@ -43,6 +48,8 @@ class Config:
     repeats: str = "sequence"
     unplayed: str = "fail"
     keep_headers: tuple[str, ...] = ()
+    redact: tuple[tuple[str, str], ...] = ()
+    allow: tuple[str, ...] = ()
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -91,6 +98,30 @@ def _pairs(source: str, value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, (list, tuple)):
         raise SettingsError(f"{source} is {value!r}", ("accepted", "a list of (regex, placeholder) pairs"))
     return tuple(_pair(source, pair) for pair in value)
+
+
+def _redactions(source: str, value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise SettingsError(
+            f"{source} is {value!r}", ("accepted", "a list of regexes or (regex, name) pairs")
+        )
+    bare = (
+        (one, _CUSTOM) if isinstance(one, str) and ARROW not in one else _pair(source, one) for one in value
+    )
+    return tuple(_redaction(source, *one) for one in bare)
+
+
+def _redaction(source: str, pattern: str, name: str) -> tuple[str, str]:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(f"{source} has {pattern!r}, which is no regex: {error}") from None
+    if not _PLACEHOLDER_NAME.fullmatch(name):
+        raise SettingsError(
+            f"{source} has the name {name!r}",
+            ("accepted", "lower-case words joined by -, such as customer-id"),
+        )
+    return pattern, name
 
 
 def _cassette_name(source: str, value: object) -> str:
@@ -153,6 +184,13 @@ SETTINGS = (
     Setting(
         "keep_headers", _header_names, ini="linelist", marker=False, text="headers to store beside the usual"
     ),
+    Setting(
+        "redact",
+        _redactions,
+        ini="linelist",
+        text=f"regexes, or 'regex {ARROW} name' lines, of what else is a secret",
+    ),
+    Setting("allow", _words, ini="linelist", text="values, or regexes of whole values, that are no secrets"),
 )
 # Of a whole run, in the ini file only: (accepted values, the default first; what it does)
 RUN_SETTINGS = {

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,9 +21,10 @@ from pytest_f3dx._usage import tokens
 from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_f3dx._config import Config
+    from pytest_f3dx._gate import Gate
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._ledger import Facts
     from pytest_f3dx._redaction import Redactor
@@ -69,6 +71,7 @@ class Recorder:
         self._explain, self._passes, self._edit = explain, passes, edit
         self._secrets = secrets
         self._redactor = DeferredRedactor(self._make_redactor)
+        self._made_gate: Gate | None = None
         self._lock = threading.RLock()
         self._is_open = self._is_closed = False
         self._view: View | None = None
@@ -86,7 +89,19 @@ class Recorder:
         from pytest_f3dx._redaction import Redactor
 
         kept = (*self._config.keep_headers, *self._config.match_headers)
-        return Redactor(keep_headers=kept, values=self._secrets())
+        config = self._config
+        return Redactor(keep_headers=kept, values=self._secrets(), allow=config.allow, redact=config.redact)
+
+    def _gate(self) -> Gate:
+        """Return the gate, which knows what the redactor has learnt; made when something is to be written."""
+        if self._made_gate is None:
+            from pytest_f3dx._audit import Auditor
+            from pytest_f3dx._gate import Gate
+
+            auditor = Auditor()
+            auditor.share(self._redactor.get())
+            self._made_gate = Gate(auditor)
+        return self._made_gate
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -180,15 +195,15 @@ class Recorder:
             key = ticket.fingerprint
             response = self._from_cassette(key) or self._from_pending(ticket) or self._from_this_test(key)
             if response:
-                self._redactor.get().observe(
-                    response
-                )  # so that new secrets are not numbered like those in it
+                self._redactor.get().observe(response)  # new secrets are not numbered like those in it
                 self._count_replay(response)
                 ticket.response = response
                 return None
             if not self._may_record:
                 self._facts.missed += 1
                 raise self._explain(ticket.stored, key, self._view)
+            if key not in self._in_flight:
+                self._gate().request(ticket.stored)
             if self._config.repeats == "first":
                 if key in self._in_flight:
                     return self._in_flight[key]
@@ -218,7 +233,10 @@ class Recorder:
         waiting = self._adopted.get(ticket.fingerprint)
         if not waiting:
             return None
-        exchange = replace(waiting.pop(0), seq=ticket.seq)
+        exchange = replace(waiting[0], seq=ticket.seq)
+        # Of another process, and of a file that anybody can write.
+        self._gate().exchange(exchange.request, exchange.response, str(self._journal.folder))
+        del waiting[0]
         self._used.append(exchange)
         self._facts.resumed += 1
         self._fresh.setdefault(ticket.fingerprint, exchange.response)
@@ -240,7 +258,7 @@ class Recorder:
         Raises:
             Refusal: It cannot be kept, because the disk is full for example.
         """
-        with self._lock, self._refusing():
+        with self._lock, self._refusing(), self._landing(ticket):
             if ticket.stored is None:
                 self._facts.live += 1
             elif response.status in _NEVER_RECORDED:
@@ -253,17 +271,15 @@ class Recorder:
                 headers, body = decoded(response.headers, response.body)
                 plain = replace(response, headers=as_stored(headers), body=body)
                 self._keep(ticket, self._redactor.get().response(plain, method=ticket.request.method))
-            self._land(ticket)
 
     def fail(self, ticket: Ticket, error: BaseException) -> None:
         """Keep the error that a live request raised; the caller raises it again."""
-        with self._lock, self._refusing():
+        with self._lock, self._refusing(), self._landing(ticket):
             if ticket.stored is not None and isinstance(error, Exception):
                 from pytest_f3dx._clients import kind_of
 
                 failure = Failure(kind_of(error), self._redactor.get().text(str(error)))
                 self._keep(ticket, Response(0, failure=failure))
-            self._land(ticket)
 
     def _keep(self, ticket: Ticket, response: Response) -> None:
         assert ticket.stored is not None
@@ -272,6 +288,7 @@ class Recorder:
             took_ms = round((time.monotonic() - ticket.asked) * 1000)
         response = replace(response, recorded_at=ticket.at, took_ms=took_ms)
         response = self._edit(ticket.stored, response)
+        self._gate().response(ticket.stored, response)
         exchange = Exchange(ticket.seq, ticket.fingerprint, ticket.stored, response)
         self._journal.append(exchange)
         self._recorded.append(exchange)
@@ -279,11 +296,15 @@ class Recorder:
         if not response.failure:
             self._fresh.setdefault(ticket.fingerprint, response)
 
-    def _land(self, ticket: Ticket) -> None:
-        """Wake those that wait for the first answer to the same request."""
-        waiting = self._in_flight.pop(ticket.fingerprint, None)
-        if waiting:
-            waiting.set()
+    @contextmanager
+    def _landing(self, ticket: Ticket) -> Iterator[None]:
+        """Wake those that wait for the first answer to the same request, be it kept or not."""
+        try:
+            yield
+        finally:
+            waiting = self._in_flight.pop(ticket.fingerprint, None)
+            if waiting:
+                waiting.set()
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -338,6 +359,7 @@ class Recorder:
                     rewrite=self._config.record == "all",
                     played={*self._played},
                     replayed=self._from_file,
+                    look=self._gate().cassette,
                     is_whole=False,
                 )
 
@@ -363,6 +385,7 @@ class Recorder:
             rewrite=rewrite,
             played={*self._played},
             replayed=self._from_file,
+            look=self._gate().cassette,
         )
         if rewrite:
             self._journal.adopt()  # older pending answers are superseded by this recording

@@ -38,7 +38,7 @@ from pytest_f3dx._redaction_headers import (
 from pytest_f3dx._redaction_names import PLACEHOLDER, is_opaque, is_placeholder
 from pytest_f3dx._redaction_places import plain_placeholders
 from pytest_f3dx._redaction_shapes import Find, starts_word
-from pytest_f3dx._redaction_streams import is_stream, strands
+from pytest_f3dx._redaction_streams import is_stream, percent_strand, strands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -168,6 +168,11 @@ class Redactor:
             if b"redacted:" in response.body:
                 self._note(response.body.decode("latin-1"))
 
+    def share(self, other: Redactor) -> None:
+        """Know what another redactor knows and will learn, and allow what it allows."""
+        self._learnt, self._given = other._learnt, other._given
+        self._exact, self._allowed, self._own = other._exact, other._allowed, other._own
+
     def _request_headers(self, headers: Headers) -> Iterator[tuple[str, str]]:
         """Yield the headers that change the meaning of the answer; learn the credentials among the others."""
         for name, value in headers:
@@ -243,8 +248,12 @@ class Redactor:
                 return text
 
     def _deep(self, text: str, finder: Finder | None = None, *, depth: int = _DEPTH) -> str:
-        """Redact a text, and the readable texts that stand in it as base64."""
+        """Redact a text, what it says with percent signs undone, and what stands in it as base64."""
         text = self._scrub(text, finder)
+        while (strand := percent_strand(text)) and (
+            finds := self._finds(strand.text, finder and named_finds)
+        ):
+            text = strand.replaced((f.start, f.end, self._written(f._replace(encoded=False))) for f in finds)
         parts, position = [], 0
         for start, end, inner in encoded_texts(text) if depth else ():
             clean = self._deep(inner, finder and named_finds, depth=depth - 1)

@@ -41,6 +41,11 @@ class Encoded(NamedTuple):
     text: str
 
 
+def has_run(text: str, characters: int) -> bool:
+    """Tell whether so many characters of base64 stand in a row."""
+    return b"a" * characters in text.encode("latin-1", "replace").translate(_CLASSES)
+
+
 def encoded_texts(text: str) -> Iterator[Encoded]:
     """Yield the readable texts that stand in a text as base64.
 

@@ -275,8 +275,7 @@ def shape_finds(text: str) -> Iterator[Find]:
     Yields:
         Finds shape by shape; they may overlap.
     """
-    for index in _HINTS.shapes(text):
-        yield from _shape_matches(text, SHAPES[index])
+    yield from table_finds(text)
     for match in _USERINFO.finditer(text):
         if _is_userinfo(match["v"]):
             yield Find(match.start("v"), match.end("v"), "userinfo", match["v"], encoded=True)
@@ -290,6 +289,12 @@ def shape_finds(text: str) -> Iterator[Find]:
         meaning = field_meaning(named.group()) if named else None
         if meaning and _is_assigned(match["v"]) and _MIXED.search(match["v"]):
             yield Find(match.start("v"), match.end("v"), meaning.name, match["v"])
+
+
+def table_finds(text: str) -> Iterator[Find]:
+    """Yield what looks like a credential by the table alone, which even random bytes do not match."""
+    for index in _HINTS.shapes(text):
+        yield from _shape_matches(text, SHAPES[index])
 
 
 def _shape_matches(text: str, shape: Shape) -> Iterator[Find]:

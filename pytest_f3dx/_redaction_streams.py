@@ -15,6 +15,7 @@ import json
 import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,25 +39,33 @@ _UNIT = re.compile(
 
 
 class Strand:
-    """A text in pieces.
+    """A text in pieces, or in another spelling.
 
     Attributes:
-        text: The pieces put together, the escapes of JSON undone.
+        text: What the pieces say, put together.
     """
 
-    def __init__(self, raw: str, spans: list[tuple[int, int]], *, is_json: bool) -> None:
+    _unit = re.compile(".", re.DOTALL)
+
+    def __init__(self, raw: str, spans: list[tuple[int, int]]) -> None:
         """Put the pieces together.
 
         Args:
             raw: The text of all events.
             spans: Where the pieces stand in it, in order.
-            is_json: The pieces are the contents of JSON strings.
         """
-        self._spans, self._is_json = spans, is_json
-        self._raw = raw
-        plain = [_plain(raw[start:end]) if is_json else raw[start:end] for start, end in spans]
+        self._raw, self._spans = raw, spans
+        plain = [self._read(raw[start:end]) for start, end in spans]
         self._starts = [0, *accumulate(map(len, plain))]
         self.text = "".join(plain)
+
+    def _read(self, raw: str) -> str:
+        """Undo the spelling of a piece: a character for each unit."""
+        return raw
+
+    def _write(self, text: str) -> str:
+        """Spell what is put into a piece."""
+        return text
 
     def replaced(self, edits: Iterable[Edit]) -> str:
         """Return the text of all events with places of `text` replaced.
@@ -74,20 +83,49 @@ class Strand:
     def _raw_edits(self, edits: Iterable[Edit]) -> Iterator[Edit]:
         """Split each edit at the borders of the pieces; the first piece gets what is to be written."""
         for start, end, written in edits:
-            text = json.dumps(written, ensure_ascii=False)[1:-1] if self._is_json else written
+            text = self._write(written)
             for at, (left, right) in enumerate(self._spans):
-                low, high = max(start, self._starts[at]), min(end, self._starts[at + 1])
+                base = self._starts[at]
+                low, high = max(start, base), min(end, self._starts[at + 1])
                 if low < high:
                     offsets = self._offsets(left, right)
-                    base = self._starts[at]
                     yield left + offsets[low - base], left + offsets[high - base], text
                     text = ""
 
     def _offsets(self, left: int, right: int) -> list[int]:
         """Return where each character of a piece stands in its raw text, and where the piece ends."""
-        if not self._is_json:
-            return list(range(right - left + 1))
-        return [0, *accumulate(len(unit) for unit in _UNIT.findall(self._raw[left:right]))]
+        return [0, *accumulate(map(len, self._unit.findall(self._raw[left:right])))]
+
+
+class _JsonStrand(Strand):
+    """A text in the contents of JSON strings."""
+
+    _unit = _UNIT
+
+    def _read(self, raw: str) -> str:
+        return _plain(raw)
+
+    def _write(self, text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+class _PercentStrand(Strand):
+    """A text that is percent-encoded, or in which something is."""
+
+    _unit = re.compile("%[0-9A-Fa-f]{2}|.", re.DOTALL)
+
+    def _read(self, raw: str) -> str:
+        return unquote(raw, encoding="latin-1")
+
+
+_ENCODED_SIGN = re.compile("%(?:3[aAdD]|2[23fF]|5[bBfF])")  # of an address, of JSON, of a name
+
+
+def percent_strand(text: str) -> Strand | None:
+    """Return what a text says with percent signs undone; None if that shows no more than the text does."""
+    if "%" not in text or not _ENCODED_SIGN.search(text):
+        return None
+    return _PercentStrand(text, [(0, len(text))])
 
 
 def _plain(raw: str) -> str:
@@ -137,10 +175,10 @@ def strands(text: str) -> Iterator[Strand]:
     groups = [*by_index.values(), *(by_name.values() if repeated else ())]
     for spans in groups:
         if len(spans) > 1 and len({text[start:end] for start, end in spans}) > 1:
-            yield Strand(text, spans, is_json=True)
+            yield _JsonStrand(text, spans)
     bare = [match.span(1) for match in _BARE.finditer(text)]
     if len(bare) > 1:
-        yield Strand(text, bare, is_json=False)
+        yield Strand(text, bare)
 
 
 def _events(text: str) -> Iterator[tuple[int, int]]:

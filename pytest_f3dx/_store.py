@@ -11,7 +11,7 @@ from pytest_f3dx._model import Cassette, Interaction
 from pytest_f3dx.errors import CassetteAccessError, CassetteFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_f3dx._blobs import BlobStore
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._journal import Exchange, Journal
     from pytest_f3dx._model import Request, Response
 
+    Look = Callable[[str, str, Mapping[str, bytes]], None]  # path, text, blobs
 
 _OURS = b"# pytest-f3dx cassette"
 
@@ -169,6 +170,7 @@ class Store:
         rewrite: bool,
         played: Collection[str],
         replayed: Collection[str],
+        look: Look,
         is_whole: bool = True,
     ) -> Cassette:
         """Put what a passing test recorded into the cassette, under the lock of all writers.
@@ -178,6 +180,7 @@ class Store:
             rewrite: Old entries go (record mode ``all``), unless this run wrote them.
             played: Fingerprints that the test asked for.
             replayed: Those of them that the cassette answered when it was opened.
+            look: Looks through what is about to be written, and raises `SecretError`.
             is_whole: Whether nothing more will be asked, so that what was not asked for may go.
 
         Returns:
@@ -192,7 +195,7 @@ class Store:
             view = self.view()
             old = view.load_all() if view else None
             if rewrite and not self._journal.is_marked():
-                return self._rewrite(old, new)
+                return self._rewrite(old, new, look)
             self._refuse_foreign()
             base = old or self._empty()
             fresh = [one for key, one in new.items() if key not in base.interactions or key not in replayed]
@@ -201,7 +204,7 @@ class Store:
             interactions = _merge.merge(base, new, replayed=replayed, drop=drop).interactions
             merged = Cassette(self._test, interactions, *self._header())
             self._journal.mark()
-            self._write(merged)
+            self._write(merged, look)
             return merged
 
     @contextmanager
@@ -226,7 +229,7 @@ class Store:
                 ("fix", "record it anew in our format: --f3dx-record=all"),
             )
 
-    def _rewrite(self, old: Cassette | None, new: dict[str, Interaction]) -> Cassette:
+    def _rewrite(self, old: Cassette | None, new: dict[str, Interaction], look: Look) -> Cassette:
         from pytest_f3dx._same import same_recording
 
         cassette = Cassette(self._test, new, *self._header())
@@ -234,16 +237,17 @@ class Store:
         if old and not self._is_foreign and same_recording(old, cassette):
             return old  # only ids and clocks differ: the file stays as it was
         if new:
-            self._write(cassette)
+            self._write(cassette, look)
         elif old and not self.is_shared:
             self.path.unlink()
         return cassette
 
-    def _write(self, cassette: Cassette) -> None:
+    def _write(self, cassette: Cassette, look: Look) -> None:
         from pytest_f3dx._cassette import dump
         from pytest_f3dx._files import write_atomic
 
         blobs = self._blobs()
-        data = dump(cassette, blobs).encode("utf-8")
+        text = dump(cassette, blobs)
+        look(str(self.path), text, blobs.pending)
         blobs.flush()  # before the cassette that names them
-        write_atomic(self.path, data)
+        write_atomic(self.path, text.encode("utf-8"))

@@ -8,6 +8,7 @@
     │   └── BlobError              blob-damaged       a blob is absent or is not what its name says
     ├── PendingError               pending-damaged    the journal of pending exchanges cannot be used
     ├── TraceError                 trace-damaged      a bundle of traces, or a line of it, cannot be read
+    ├── SecretError                secret-found       a secret stands in what is about to be written
     ├── UnplayedError              unplayed           a passing replay left interactions unplayed
     ├── CacheError                 cache              the file of a cache cannot be used
     │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
@@ -165,6 +166,12 @@ class TraceError(F3dxError):
 
 class TraceWarning(UserWarning):
     """Lines of a bundle were left out because they are no rows, as was asked for."""
+
+
+class SecretError(F3dxError):
+    """A secret that redaction has not found stands in what is about to be written; nothing is written."""
+
+    slug = "secret-found"
 
 
 class UnplayedError(F3dxError):

@@ -22,8 +22,12 @@ import pytest
 import yaml
 
 from pytest_f3dx import _cassette, _config, cli
+from pytest_f3dx._audit import Auditor
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._fingerprint import fingerprint_request
+from pytest_f3dx._gate import Gate
+from pytest_f3dx._model import Request, Response
+from pytest_f3dx.errors import SecretError
 from tests.conftest import Suite
 from tests.server import Answer, Seen, Server
 
@@ -265,9 +269,22 @@ def check_text(block: Block, stage: Stage) -> None:
         found = [first, *(line[4:] for line in lines if line.startswith("E  "))]
         text = re.sub(r"b3:[0-9a-f]+…", "b3:…", "\n".join(found))
         assert text.replace(stage.suite.server.url, "https://api.openai.com") == block.text.rstrip("\n")
+    elif "[secret-found]" in block.text:
+        check_gate(block)
     else:
         assert block.page == "examples/README.md", f"{block}: what is this text?"
         check_recipe(block)
+
+
+def check_gate(block: Block) -> None:
+    """Let a key of the kind that is shown pass the gate."""
+    answer = {"user": {"note": "gh" + "p_" + "a1B2c3D4e5F6" * 3}}
+    with pytest.raises(SecretError) as caught:
+        Gate(Auditor()).response(
+            Request("POST", "https://api.example.com/v1/chat"),
+            Response(200, body=json.dumps(answer).encode()),
+        )
+    assert str(caught.value) == block.text.rstrip("\n")
 
 
 def check_recipe(block: Block) -> None:

@@ -1,0 +1,112 @@
+"""The last gate: what is about to be written is looked through, and nothing is written if a secret is left.
+
+It stands where an exchange goes into the journal and where a cassette with its blobs goes to the disk,
+behind redaction and behind every hook. It never runs in a replay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_f3dx.errors import SecretError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytest_f3dx._audit import Auditor, Leak
+    from pytest_f3dx._model import Request, Response
+
+_SHOWN = 5
+_FIX = "redact it by f3dx_redact (a regex) or in the hook pytest_f3dx_edit_response"
+_OR = "if it is no secret, allow it by f3dx_allow (the value, or a regex of the whole of it)"
+
+
+class Gate:
+    """Refuses to let secrets through."""
+
+    def __init__(self, auditor: Auditor) -> None:
+        """Look with an auditor that knows what the test has learnt."""
+        self._auditor = auditor
+
+    def request(self, request: Request) -> None:
+        """Look through a request before it is sent.
+
+        Args:
+            request: As it would be written.
+
+        Raises:
+            SecretError: There is a secret in it; nothing was sent.
+        """
+        leaks = self._auditor.exchange(request)
+        if leaks:
+            raise self._error(
+                leaks, request, ("sent", "nothing: it would not be kept, and be paid for again")
+            )
+
+    def response(self, request: Request, response: Response) -> None:
+        """Look through an answer before it is kept.
+
+        Args:
+            request: As it is written.
+            response: As it would be written.
+
+        Raises:
+            SecretError: There is a secret in it.
+        """
+        leaks = self._auditor.answer(response, request.method)
+        if leaks:
+            paid = "the answer was paid for and is not kept: a new recording asks again"
+            raise self._error(leaks, request, ("pending", paid))
+
+    def exchange(self, request: Request, response: Response, folder: str) -> None:
+        """Look through an exchange that an earlier run left.
+
+        Args:
+            request: Of the journal.
+            response: Of the journal.
+            folder: Where the journal stands, for the message.
+
+        Raises:
+            SecretError: There is a secret in it.
+        """
+        leaks = self._auditor.exchange(request, response)
+        if leaks:
+            raise self._error(leaks, request, ("pending", f"in {folder}; delete it to ask anew"))
+
+    def cassette(self, path: str, text: str, blobs: Mapping[str, bytes]) -> None:
+        """Look through a cassette and its new blobs as they are going to stand on the disk.
+
+        Args:
+            path: Of the cassette, for the message.
+            text: The whole of it.
+            blobs: By name.
+
+        Raises:
+            SecretError: There is a secret in it.
+        """
+        leaks = [*self._auditor.whole(text, path)]
+        for name, data in blobs.items():
+            leaks += self._auditor.whole(data.decode("latin-1"), f"blob {name}")
+        if leaks:
+            raise SecretError(
+                "a secret stands in a cassette that is about to be written, so it was not", *_facts(leaks)
+            )
+
+    def _error(self, leaks: list[Leak], request: Request, *more: tuple[str, str]) -> SecretError:
+        shown = self._auditor.request(request)  # without the secret, should it stand there
+        facts = _facts(leaks)
+        return SecretError(
+            "a secret stands in what is about to be written, so nothing was written",
+            ("request", f"{shown.method} {shown.uri}"),
+            facts[0],
+            *more,
+            *facts[1:],
+        )
+
+
+def _facts(leaks: Iterable[Leak]) -> tuple[tuple[str, str], ...]:
+    """Say what was found where, and what to do."""
+    lines = list(dict.fromkeys(f"{leak.kind} in {leak.where}: {leak.masked}" for leak in leaks))
+    if len(lines) > _SHOWN:
+        lines[_SHOWN:] = [f"… and {len(lines) - _SHOWN} more"]
+    return ("found", "\n".join(lines)), ("fix", _FIX), ("or", _OR)
