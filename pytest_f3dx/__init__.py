@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from pytest_f3dx._diff._endpoint import EndpointJudge
     from pytest_f3dx._fingerprint import fingerprint
     from pytest_f3dx._model import Change, Drift
+    from pytest_f3dx._traces._entry import Entry, replay_row
     from pytest_f3dx._traces._jsonl import iter_jsonl, read_jsonl
     from pytest_f3dx._traces._parquet import iter_parquet, read_parquet
+    from pytest_f3dx._traces._replay import iter_replay, replay
+    from pytest_f3dx._traces._report import Report
     from pytest_f3dx._vcr import matcher, register
     from pytest_f3dx.errors import CacheError, CassetteMiss, F3dxError
 
@@ -26,15 +29,20 @@ __all__ = [
     "Change",
     "Drift",
     "EndpointJudge",
+    "Entry",
     "F3dxError",
+    "Report",
     "compare",
     "fingerprint",
     "iter_jsonl",
     "iter_parquet",
+    "iter_replay",
     "matcher",
     "read_jsonl",
     "read_parquet",
     "register",
+    "replay",
+    "replay_row",
 ]
 
 _HOMES = {
@@ -44,15 +52,20 @@ _HOMES = {
     "Change": "_model",
     "Drift": "_model",
     "EndpointJudge": "_diff._endpoint",
+    "Entry": "_traces._entry",
     "F3dxError": "errors",
+    "Report": "_traces._report",
     "compare": "_diff._compare",
     "fingerprint": "_fingerprint",
     "iter_jsonl": "_traces._jsonl",
     "iter_parquet": "_traces._parquet",
+    "iter_replay": "_traces._replay",
     "matcher": "_vcr",
     "read_jsonl": "_traces._jsonl",
     "read_parquet": "_traces._parquet",
     "register": "_vcr",
+    "replay": "_traces._replay",
+    "replay_row": "_traces._entry",
 }
 
 
