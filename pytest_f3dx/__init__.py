@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_f3dx._cache._cache import Cache
+    from pytest_f3dx._cache._call import acached_call, cached_call
+    from pytest_f3dx._cache._tools import (
+        CompositeWitness,
+        EnvWitness,
+        FileWitness,
+        TTLWitness,
+        cache_tool_call,
+        fingerprint_args,
+    )
     from pytest_f3dx._diff._compare import compare
     from pytest_f3dx._diff._endpoint import EndpointJudge
     from pytest_f3dx._fingerprint import fingerprint
@@ -20,20 +29,29 @@ if TYPE_CHECKING:
     from pytest_f3dx._traces._replay import iter_replay, replay
     from pytest_f3dx._traces._report import Report
     from pytest_f3dx._vcr import matcher, register
-    from pytest_f3dx.errors import CacheError, CassetteMiss, F3dxError
+    from pytest_f3dx.errors import CacheError, CassetteMiss, F3dxError, OfflineError
 
 __all__ = [
     "Cache",
     "CacheError",
     "CassetteMiss",
     "Change",
+    "CompositeWitness",
     "Drift",
     "EndpointJudge",
     "Entry",
+    "EnvWitness",
     "F3dxError",
+    "FileWitness",
+    "OfflineError",
     "Report",
+    "TTLWitness",
+    "acached_call",
+    "cache_tool_call",
+    "cached_call",
     "compare",
     "fingerprint",
+    "fingerprint_args",
     "iter_jsonl",
     "iter_parquet",
     "iter_replay",
@@ -50,13 +68,22 @@ _HOMES = {
     "CacheError": "errors",
     "CassetteMiss": "errors",
     "Change": "_model",
+    "CompositeWitness": "_cache._tools",
     "Drift": "_model",
     "EndpointJudge": "_diff._endpoint",
     "Entry": "_traces._entry",
+    "EnvWitness": "_cache._tools",
     "F3dxError": "errors",
+    "FileWitness": "_cache._tools",
+    "OfflineError": "errors",
     "Report": "_traces._report",
+    "TTLWitness": "_cache._tools",
+    "acached_call": "_cache._call",
+    "cache_tool_call": "_cache._tools",
+    "cached_call": "_cache._call",
     "compare": "_diff._compare",
     "fingerprint": "_fingerprint",
+    "fingerprint_args": "_cache._tools",
     "iter_jsonl": "_traces._jsonl",
     "iter_parquet": "_traces._parquet",
     "iter_replay": "_traces._replay",

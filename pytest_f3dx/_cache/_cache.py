@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
+from pytest_f3dx._cache._call import as_json, from_json
 from pytest_f3dx._cache._entry import Meta
 from pytest_f3dx._fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from pytest_f3dx._cache._entry import Backend, Entry
 
 _HEX_DIGITS = 64
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Cache:
@@ -127,6 +131,79 @@ class Cache:
             Whether there was one.
         """
         return self._backend.delete(_key(request))
+
+    def before_fetch(self, request: Mapping[str, Any]) -> None:
+        """Refuse a call whose answer could not be kept; asked before it is made, because it may cost.
+
+        Raises:
+            CassetteMiss: This is the cache of a test, and nothing may be recorded.
+        """
+        self._backend.before_fetch(_plain(request))
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None for the cache of a test."""
+        return self._path
+
+    @overload
+    def memoize(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def memoize(
+        self,
+        function: None = None,
+        /,
+        *,
+        name: str | None = None,
+        key: Callable[..., Any] | None = None,
+        exceptions: tuple[type[Exception], ...] = (),
+        model: str | None = None,
+        encoder: Callable[[Any], bytes] = as_json,
+        decoder: Callable[[bytes], Any] = from_json,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def memoize(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        key: Callable[..., Any] | None = None,
+        exceptions: tuple[type[Exception], ...] = (),
+        model: str | None = None,
+        encoder: Callable[[Any], bytes] = as_json,
+        decoder: Callable[[bytes], Any] = from_json,
+    ) -> Any:
+        """Keep what a function returns, by its arguments; a decorator, with or without options.
+
+        For tools, local models and all that answers equal arguments alike; sync or async. Calls at once with
+        equal arguments are made once, as by `cached_call`.
+
+        Args:
+            function: Its arguments are JSON values, or ``key`` makes some of them.
+            name: What the function is called in the cache, by default its module and qualified name. A new
+                name forgets what was kept: ``"total/2"``.
+            key: Given the arguments, returns the JSON value that stands for them, without ``self`` or a
+                client for example.
+            exceptions: Those that are kept and raised again; none by default.
+            model: Kept beside the answers.
+            encoder: Turns what is returned into bytes; JSON by default.
+            decoder: Turns the bytes back.
+
+        Raises:
+            TypeError: It is no function, or a generator, whose values cannot be kept.
+        """
+        from pytest_f3dx._cache._memo import memoized
+
+        decorate = partial(
+            memoized,
+            self,
+            name=name,
+            key=key,
+            exceptions=exceptions,
+            model=model,
+            encoder=encoder,
+            decoder=decoder,
+        )
+        return decorate if function is None else decorate(function)
 
     def close(self) -> None:
         """Write the hit counts and close the file; again, it does nothing."""

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_f3dx._fingerprint import fingerprint
 from pytest_f3dx._model import CALL, CALL_URI, Request
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ def spelt(value: object) -> bytes:
         UTF-8 without spaces; lone surrogates, which UTF-8 cannot hold, are escaped.
 
     Raises:
-        TypeError: It cannot be written as JSON.
+        TypeError: It cannot be written as JSON; names the JSONPath of what is no JSON value.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except TypeError:
+        fingerprint(value)  # says where
+        raise
     except (ValueError, RecursionError) as error:  # a number of more than 4300 digits; nesting
         what = f"this request cannot be written as JSON: {error}"
         raise TypeError(what) from error
