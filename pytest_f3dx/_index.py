@@ -13,7 +13,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_f3dx import _cassette, _yaml_read
+from pytest_f3dx import _cassette, _yaml_plain, _yaml_read
 from pytest_f3dx._damage import CONTROLS
 from pytest_f3dx._files import read_bytes
 from pytest_f3dx._model import Cassette
@@ -146,8 +146,9 @@ class LazyCassette:
         at = self._data.rfind(_RESPONSES, start, end)
         if at < 0 or not self._is_usual(start, at, end):
             return None
+        part = self._data[at + 1 : end]
         try:
-            value = _yaml_read.load(self._data[at + 1 : end], self._path)
+            value = _yaml_plain.load(part) or _yaml_read.load(part, self._path)
             fields = mapping(value, (), required=("responses",), optional=())
             return _cassette.responses(fingerprint, fields["responses"], self._blobs)
         except (CassetteError, ShapeError):

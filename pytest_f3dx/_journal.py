@@ -22,6 +22,7 @@ import time
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._lock import locked, try_lock
@@ -136,14 +137,24 @@ class Journal:
             cassette: Path of the cassette in it.
             run: Id of the test run, the same in all its workers.
         """
-        digest = hashlib.blake2b(str(cassette).encode()).hexdigest()[:16]
-        self._pending = root / FOLDER
-        self.folder = self._pending / f"{cassette.stem[:60]}-{digest}"
-        self._cassette = cassette
-        self._mark = self.folder / f"run-{run}"
+        self._root, self._cassette, self._run = root, cassette, run
         self._own: int | None = None
         self._own_path: Path | None = None
         self._held: dict[Path, int] = {}
+
+    @cached_property
+    def _pending(self) -> Path:
+        return self._root / FOLDER
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the journals of the cassette stand; a replay never asks."""
+        digest = hashlib.blake2b(str(self._cassette).encode()).hexdigest()[:16]
+        return self._pending / f"{self._cassette.stem[:60]}-{digest}"
+
+    @cached_property
+    def _mark(self) -> Path:
+        return self.folder / f"run-{self._run}"
 
     # -- writing -------------------------------------------------------------------------------
 

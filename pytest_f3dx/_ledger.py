@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,13 +62,15 @@ class Facts:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, fit to cross a process boundary."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _NAMES}  # every value is plain: nothing to copy deeply
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Facts:
         """Take over what `as_dict` gave; fields of another version are left out."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return cls(**{name: value for name, value in values.items() if name in _NAMES})
+
+
+_NAMES = tuple(item.name for item in fields(Facts))
 
 
 class Ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from pytest_f3dx.errors import SettingsError
@@ -65,12 +66,15 @@ def cassette_path(node_id: str) -> PurePosixPath:
         characters, reserved names, over 120 bytes) end in a short hash of the exact node id.
     """
     file, *names = node_id.split("::", 1)
-    parts = [part for part in file.removesuffix(".py").split("/") if part]
     name = names[0] if names else "module"
     function, bracket, parameters = name.partition("[")
     joined = function.replace("::", ".") + bracket + parameters
-    folders = [_slug(part, unique=file) for part in parts]
-    return PurePosixPath(*folders, _slug(joined, unique=node_id, force=_folds(joined), suffix=SUFFIX))
+    return PurePosixPath(*_folders(file), _slug(joined, unique=node_id, force=_folds(joined), suffix=SUFFIX))
+
+
+@lru_cache(maxsize=64)  # the tests of a module follow one another
+def _folders(file: str) -> tuple[str, ...]:
+    return tuple(_slug(part, unique=file) for part in file.removesuffix(".py").split("/") if part)
 
 
 def check_name(source: str, name: str) -> str:

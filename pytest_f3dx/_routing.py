@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextvars import Token
 
     from pytest_f3dx._model import Request, Response
 
@@ -125,16 +126,26 @@ def live() -> Iterator[None]:
         _live.reset(token)
 
 
+def begin(recorder: Recorder) -> Token[Recorder | None]:
+    """Send every request made from now on to a recorder, until `end`."""
+    _active.append(recorder)
+    return _context.set(recorder)
+
+
+def end(recorder: Recorder, token: Token[Recorder | None]) -> None:
+    """Undo `begin`, in the same context."""
+    _active.remove(recorder)
+    _context.reset(token)
+
+
 @contextmanager
 def routed(recorder: Recorder) -> Iterator[None]:
     """Send every request made inside to a recorder."""
-    token = _context.set(recorder)
-    _active.append(recorder)
+    token = begin(recorder)
     try:
         yield
     finally:
-        _active.remove(recorder)
-        _context.reset(token)
+        end(recorder, token)
 
 
 @contextmanager

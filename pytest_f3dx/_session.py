@@ -9,22 +9,23 @@ import types
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_f3dx import _names
 from pytest_f3dx._ledger import Facts
-from pytest_f3dx._routing import routed
+from pytest_f3dx._routing import begin, end, routed
 from pytest_f3dx.errors import F3dxError, Refusal, UnplayedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+    from contextvars import Token
+    from pathlib import Path, PurePosixPath
 
     from pytest_f3dx._calls import CallRecorder
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._routing import Recorder as Routed
     from pytest_f3dx._routing import Ticket
     from pytest_f3dx._store import Store, View
     from pytest_f3dx._traffic import Traffic
@@ -59,7 +60,7 @@ class Place:
 
     def shown(self, path: Path) -> str:
         """Return a path as messages show it: relative to the root directory where it is below it."""
-        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+        return str(path).removeprefix(f"{self.root}{os.sep}")
 
     def command(self, node_id: str, record: str) -> str:
         """Return the command that records one test, to be pasted where pytest was started."""
@@ -110,15 +111,14 @@ class TestRun:
         self._told = 0
         self._stack = ExitStack()
         self._traffic: Traffic | None = None
+        self._where: Path | None = None
+        self._token: Token[Routed | None] | None = None
 
     # -- life ----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Route every request made from now on, fixtures included, to this test."""
-        from pytest_f3dx._clients._switch import patched
-
-        self._stack.enter_context(patched())
-        self._stack.enter_context(routed(self))
+        """Route every request made from now on, fixtures included, to this test; the clients are patched."""
+        self._token = begin(self)
 
     def traffic(self) -> Traffic:
         """Return what the test sends from the first call of this on, as it sends it."""
@@ -135,13 +135,16 @@ class TestRun:
             if self._config is None:
                 self._config = self._configure()
                 self.facts.record = self._config.record
-                self.facts.cassette = self._place.shown(self._path())
             return self._config
 
     def _path(self) -> Path:
+        if self._where is None:
+            self._where = self._place.cassettes / self._relative()
+        return self._where
+
+    def _relative(self) -> PurePosixPath:
         name = self.config().name
-        relative = _names.shared_path(name) if name else _names.cassette_path(self._node_id)
-        return self._place.cassettes / relative
+        return _names.shared_path(name) if name else _names.cassette_path(self._node_id)
 
     def recorder(self) -> CallRecorder:
         """Return the recorder of the test, made at the first call."""
@@ -156,8 +159,8 @@ class TestRun:
         from pytest_f3dx._store import Store
 
         config, path = self.config(), self._path()
-        relative = PurePosixPath(path.relative_to(self._place.cassettes).as_posix())
-        journal = Journal(self._place.cassettes, relative, self._place.run)
+        self.facts.cassette = self._place.shown(path)
+        journal = Journal(self._place.cassettes, self._relative(), self._place.run)
         config = self._settled(config, journal)
         recorder = CallRecorder(
             config,
@@ -236,6 +239,9 @@ class TestRun:
             SettingsError: The settings of a test that sent nothing are wrong.
         """
         self._stack.close()
+        if self._token is not None:
+            end(self, self._token)
+            self._token = None
         passed = passed and not self._problems
         if self._recorder is None and not (passed and self._needs_a_look()):
             return None

@@ -97,12 +97,15 @@ class Store:
         Raises:
             CassetteError: It cannot be read or understood.
         """
-        if not self.exists():
-            return None
         from pytest_f3dx._files import read_bytes  # tests that send nothing never open a cassette
         from pytest_f3dx._index import LazyCassette
 
-        data = read_bytes(self.path)
+        try:
+            data = read_bytes(self.path)
+        except (FileNotFoundError, CassetteAccessError):
+            if self.exists():
+                raise
+            return None
         if foreign := self._foreign(data):
             return foreign
         lazy = LazyCassette(data, self.path, self._blobs())

@@ -176,7 +176,7 @@ class _Composer:
             value = self._tagged(event)
         elif event.implicit[0]:
             try:
-                value = _resolve(event.value)
+                value = resolve(event.value)
             except ValueError as error:
                 raise self._error(
                     f"not a number: {error}", event, "put quotes around it if it is text"
@@ -234,8 +234,12 @@ class _Composer:
         return CassetteError(self._path, what, ("fix", fix), line=_line(event))
 
 
-def _resolve(text: str) -> object:
-    """Give a plain scalar its type, by the rules of YAML 1.1 as PyYAML has them."""
+def resolve(text: str) -> object:
+    """Give a plain scalar its type, by the rules of YAML 1.1 as PyYAML has them.
+
+    Args:
+        text: As it stands in the file.
+    """
     if _DECIMAL.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):

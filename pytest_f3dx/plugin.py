@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pytest_f3dx._cache._cache import Cache
+    from pytest_f3dx._clients._switch import Hold
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._session import Place, TestRun
@@ -31,6 +32,11 @@ _RUN_INI: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 _RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 _RUN: pytest.StashKey[TestRun] = pytest.StashKey()
 _OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
+_SETTINGS: pytest.StashKey[tuple[list[pytest.Mark], dict[str, Any]]] = pytest.StashKey()
+_LATEST: pytest.StashKey[tuple[list[pytest.Mark], _config.Config]] = pytest.StashKey()
+_HOLD: pytest.StashKey[Hold] = pytest.StashKey()
+_RUNNING: pytest.StashKey[TestRun] = pytest.StashKey()
+_FIXTURES = "_fixturemanager"
 
 
 class F3dxWarning(pytest.PytestWarning):
@@ -120,6 +126,9 @@ def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
     marks = list(item.iter_markers(MARKER))
     if not marks:
         return None
+    known = item.stash.get(_SETTINGS, None)
+    if known and known[0] == marks:
+        return known[1]
     source = f"@pytest.mark.{MARKER} on {item.nodeid}"
     given: dict[str, object] = {}
     for mark in reversed(marks):
@@ -127,7 +136,21 @@ def _marker_settings(item: pytest.Item) -> dict[str, Any] | None:
             said = f"f3dx: {source} takes keyword arguments only, not {mark.args!r} [settings]"
             raise pytest.UsageError(said)
         given.update(mark.kwargs)
-    return _checked(source, given, marker=True)
+    item.stash[_SETTINGS] = marks, _checked(source, given, marker=True)
+    return item.stash[_SETTINGS][1]
+
+
+def _has_own_fixture(item: pytest.Item) -> bool:
+    """Whether a conftest.py or the like overrides ``f3dx_config`` for a test; in doubt yes.
+
+    A fixture costs each test 70 us, more than all else for a test that sends nothing, so ours is
+    evaluated only where it can say something. Pytest has no public way to ask for that.
+    """
+    manager = getattr(item.session, _FIXTURES, None)
+    try:
+        return len(manager.getfixturedefs("f3dx_config", item)) != 1  # type: ignore[union-attr]  # caught below
+    except (AttributeError, TypeError):
+        return True
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -137,7 +160,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _marker_settings(item) is not None:
             names: list[str] = getattr(item, "fixturenames", [])
-            if "f3dx_config" not in names[:1]:
+            if "f3dx_config" not in names[:1] and _has_own_fixture(item):
                 names.insert(0, "f3dx_config")
             used |= dict.fromkeys(names, item.nodeid) | used
     _watch_fixtures(config, used)
@@ -192,6 +215,17 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 (a type of pytest-
 # -- the life of a marked test ---------------------------------------------------------------------
 
 
+def _settings(item: pytest.Item) -> _config.Config:
+    """Decide the settings of a test, or take those of the test before: parametrised tests share all."""
+    if "f3dx_config" in getattr(item, "funcargs", {}):
+        return _resolve(item)
+    marks = list(item.iter_markers(MARKER))
+    latest = item.config.stash.get(_LATEST, None)
+    if latest is None or latest[0] != marks:
+        latest = item.config.stash[_LATEST] = marks, _resolve(item)
+    return latest[1]
+
+
 def _resolve(item: pytest.Item, given: Mapping[str, object] | None = None) -> _config.Config:
     flag = item.config.getoption("--f3dx-record")
     if given is None:
@@ -210,7 +244,7 @@ def _new_run(item: pytest.Item) -> TestRun:
     from pytest_f3dx._session import TestRun
 
     passes, edit = _hooks(item)
-    return TestRun(_place(item.config), item.nodeid, lambda: _resolve(item), passes=passes, edit=edit)
+    return TestRun(_place(item.config), item.nodeid, lambda: _settings(item), passes=passes, edit=edit)
 
 
 def _new_fixture_run(
@@ -256,6 +290,12 @@ def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Requ
     return passes, edit
 
 
+def _hold(config: pytest.Config) -> Hold:
+    from pytest_f3dx._clients._switch import Hold
+
+    return config.stash.setdefault(_HOLD, Hold())
+
+
 def _phase(item: pytest.Item) -> Generator[None, Any, Any]:
     """Run a phase; a problem fails it at its end, whatever was caught on the way."""
     run = item.stash.get(_RUN, None)
@@ -286,8 +326,9 @@ def _cut(trace: TracebackType | None, item: pytest.Item) -> TracebackType | None
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Start routing before the first fixture of a marked test."""
     if item.get_closest_marker(MARKER):
-        run = item.stash[_RUN] = _new_run(item)
+        run = item.stash[_RUN] = item.config.stash[_RUNNING] = _new_run(item)
         item.stash[_OUTCOMES] = []
+        _hold(item.config).take()
         run.start()
         if "f3dx_cassette" in getattr(item, "fixturenames", ()):
             run.traffic()
@@ -301,7 +342,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     """Fold the recordings of a passing test after its last fixture has ended."""
     run = item.stash.get(_RUN, None)
     passed = False
@@ -311,6 +352,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
         passed = len(outcomes) > 1 and set(outcomes) == {"passed"}
     finally:
         if run:
+            del item.config.stash[_RUNNING]
+            if nextitem is None or not nextitem.get_closest_marker(MARKER):
+                _hold(item.config).let_go()
             _finish(run, item, passed=passed)
     return result
 
@@ -336,7 +380,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             del report.wasxfail
             report.outcome = "failed"
         item.stash[_OUTCOMES].append(report.outcome)
-        if report.when == "teardown":
+        if report.when == "teardown" and not run.facts.is_idle():
             report.f3dx = run.facts.as_dict()  # type: ignore[attr-defined]  # crosses from xdist workers as it is
     return report
 
@@ -355,6 +399,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tidy up beside the pending exchanges when the last worker has ended."""
     config = session.config
+    if _RUNNING in config.stash:  # pytest.exit in a test leaves out its teardown
+        config.stash[_RUNNING].finish(passed=False)
+        _hold(config).let_go()
     if not hasattr(config, "workerinput") and (_RUN_ID in config.stash):
         from pytest_f3dx._journal import tidy
 

@@ -63,6 +63,12 @@ class _Switch:
                     self._restore(*self._placed.pop())
                 _http_client.release()
 
+    def is_in_place(self) -> bool:
+        """Whether nobody has taken a patch away meanwhile, such as a mock that was there before it."""
+        with self._lock:
+            placed = [(vars(owner).get(name), self._made[owner, name]) for owner, name in self._placed]
+        return all(any(present is each.replacement for each in made) for present, made in placed)
+
     def refresh(self) -> None:
         """Wrap what has been imported since, if somebody needs it."""
         with self._lock:
@@ -154,6 +160,31 @@ class _Announcing(importlib.abc.Loader):
 
 
 _switch = _Switch()
+
+
+class Hold:
+    """Keeps the patches in place between recorded tests that follow one another.
+
+    Putting them in place and taking them away costs a test 20 us, looking at them 2.
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._is_held = False
+
+    def take(self) -> None:
+        """See the requests of every client until `let_go`; may be called again and again."""
+        if not self._is_held:
+            self._is_held = True
+            _switch.install()
+        elif not _switch.is_in_place():
+            _switch.refresh()
+
+    def let_go(self) -> None:
+        """Let every library be as it is, unless somebody else still needs the patches."""
+        if self._is_held:
+            self._is_held = False
+            _switch.uninstall()
 
 
 @contextmanager

@@ -1,0 +1,156 @@
+"""What a marked test costs beside its requests, and what it leaves to the others: counted, not timed."""
+
+from __future__ import annotations
+
+import http.client
+import textwrap
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from pytest_f3dx import _files, plugin
+from pytest_f3dx._clients import _switch
+from pytest_f3dx._routing import current
+
+if TYPE_CHECKING:
+    from pytest_f3dx._config import Config
+    from tests.conftest import Suite
+
+PATCHED = """
+    import http.client
+    import httpx
+
+    SENDING = httpx.HTTPTransport.handle_request
+    PUTTING = http.client.HTTPConnection.putrequest
+
+    def is_patched():
+        sending, putting = httpx.HTTPTransport.handle_request, http.client.HTTPConnection.putrequest
+        assert (sending is SENDING) == (putting is PUTTING)
+        return sending is not SENDING
+"""
+
+
+def test_a_test_without_the_marker_sees_libraries_as_they_are(suite: Suite) -> None:
+    """Patches stay between marked tests that follow one another, and are gone before any other test starts."""
+    suite.write(
+        textwrap.dedent(PATCHED)
+        + textwrap.dedent("""
+        import pytest
+
+        marked = pytest.mark.f3dx_cache
+
+        @pytest.fixture
+        def clean():
+            assert not is_patched()
+            yield
+            assert not is_patched()
+
+        def test_before(clean): assert not is_patched()
+        @marked
+        def test_one(): assert is_patched()
+        @marked
+        def test_two(): assert is_patched()
+        def test_between(clean): assert not is_patched()
+        @marked
+        def test_fails(): assert not is_patched()
+        def test_after_a_failure(clean): assert not is_patched()
+        @marked
+        def test_last(): assert is_patched()
+        """)
+    )
+    suite.run().assert_outcomes(passed=6, failed=1)
+    assert http.client.HTTPConnection.putrequest.__module__ == "http.client"
+
+
+def test_patches_are_put_in_place_once_for_tests_that_follow_one_another(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three marked tests in a row patch once; one that stopped the run leaves nothing behind."""
+    installed = []
+    install = _switch._Switch.install
+
+    def counted(switch: _switch._Switch) -> None:
+        installed.append(switch)
+        install(switch)
+
+    monkeypatch.setattr(_switch._Switch, "install", counted)
+    suite.write("""
+        @pytest.mark.parametrize("n", range(3))
+        @pytest.mark.f3dx_cache
+        def test_it(n):
+            if n == 2:
+                pytest.exit("enough")
+    """)
+    suite.run()
+    assert len(installed) == 1
+    assert current() is None
+    assert http.client.HTTPConnection.putrequest.__module__ == "http.client"
+
+
+def test_a_patch_taken_away_between_tests_is_put_back() -> None:
+    """A mock that was there before ours and ends restores the original over it; the next test is seen again."""
+    hold = _switch.Hold()
+    original = httpx.HTTPTransport.handle_request
+    hold.take()
+    try:
+        httpx.HTTPTransport.handle_request = original  # type: ignore[method-assign]  # what unittest.mock would do
+        hold.take()
+        assert httpx.HTTPTransport.handle_request is not original
+    finally:
+        hold.let_go()
+        hold.let_go()
+    assert httpx.HTTPTransport.handle_request is original
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_fixture_is_evaluated_only_where_it_can_say_something(suite: Suite, own: bool) -> None:
+    """Without a fixture f3dx_config of the user's a marked test has no fixture of ours; with one it has its value."""
+    if own:
+        suite.path.joinpath("conftest.py").write_text(
+            "import pytest\n@pytest.fixture\ndef f3dx_config(): return {'unplayed': 'ignore'}\n",
+            encoding="utf-8",
+        )
+    suite.write(f"""
+        @pytest.mark.f3dx_cache
+        def test_it(request): assert ("f3dx_config" in request.fixturenames) is {own}
+        @pytest.mark.f3dx_cache
+        class TestIt:
+            @pytest.fixture
+            def f3dx_config(self): return {{}}
+            def test_it(self, request): assert "f3dx_config" in request.fixturenames
+    """)
+    suite.run().assert_outcomes(passed=2)
+
+
+def test_in_doubt_the_fixture_is_evaluated(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pytest that does not tell which fixtures there are costs time, not settings."""
+    monkeypatch.setattr(plugin, "_FIXTURES", "_no_such_attribute")
+    suite.write("""
+        @pytest.mark.f3dx_cache
+        def test_it(request): assert "f3dx_config" in request.fixturenames
+    """)
+    suite.run().assert_outcomes(passed=1)
+
+
+def test_a_marked_test_that_sends_nothing_reads_nothing(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens no file, makes no recorder, and its settings are decided once for all that share them."""
+    suite.write("""
+        @pytest.mark.parametrize("n", range(3))
+        @pytest.mark.f3dx_cache
+        def test_it(n): pass
+    """)
+    decided = []
+    resolve = plugin._resolve
+
+    def counted(item: pytest.Item) -> Config:
+        decided.append(item)
+        return resolve(item)
+
+    monkeypatch.setattr(plugin, "_resolve", counted)
+    monkeypatch.setattr(_files, "read_bytes", lambda *_: pytest.fail("a file was read"))
+    suite.run().assert_outcomes(passed=3)
+    assert len(decided) == 1
+    assert not (suite.path / "cassettes").exists()
