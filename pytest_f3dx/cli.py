@@ -13,6 +13,7 @@ from pytest_f3dx._commands import (
     _fingerprint,
     _install_git,
     _merge_driver,
+    _scan,
 )
 from pytest_f3dx.errors import F3dxError, printable
 
@@ -25,6 +26,7 @@ _VERBS = (
     _demo,
     _install_git,
     _merge_driver,
+    _scan,
 )
 
 
