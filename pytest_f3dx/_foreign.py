@@ -41,6 +41,11 @@ def is_vcrpy(data: bytes) -> bool:
     return bool(_YAML.search(text)) and not _OURS.search(text)
 
 
+def is_ours(data: bytes) -> bool:
+    """Whether a file says that it is a cassette of ours, of whatever version."""
+    return bool(_OURS.search(data.removeprefix(BOM)))
+
+
 def load(data: bytes, path: Path) -> list[tuple[Request, Response]]:
     """Read a cassette of vcrpy.
 

@@ -111,6 +111,11 @@ class LazyCassette:
         found = self.get(fingerprint)
         return found.responses if found else None
 
+    def raw(self, fingerprint: str) -> bytes | None:
+        """Return an interaction as it stands in the file, None if the file was parsed as a whole."""
+        span = self._spans.get(fingerprint)
+        return self._data[slice(*span)] if span else None
+
     def load_all(self) -> Cassette:
         """Parse the whole file, once.
 

@@ -10,10 +10,12 @@ from pytest_f3dx._commands import (
     USAGE,
     _check,
     _demo,
+    _diff,
     _fingerprint,
     _install_git,
     _merge_driver,
-    _scan,
+    _show,
+    _textconv,
 )
 from pytest_f3dx.errors import F3dxError, printable
 
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 _VERBS = (
     _check,
     _fingerprint,
+    _diff,
+    _show,
+    _textconv,
     _demo,
     _install_git,
     _merge_driver,
-    _scan,
 )
 
 

@@ -13,9 +13,9 @@
     ├── CacheError                 cache              the file of a cache cannot be used
     │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
     ├── OfflineError               cache-offline      a cache may not ask, and has no answer
-    ├── ClientError                client-unsupported a client is too old to be intercepted
-    └── GitError                   git                git cannot do what it is asked to
+    ├── GitError                   git                git cannot do what it is asked to
     ├── JudgeError                 judge-failed       a judge gave no verdict on two answers
+    ├── ReviewError                review             what a review is asked to compare cannot be found
     └── ClientError                client-unsupported a client is too old to be intercepted
     Refusal (BaseException)        (of its cause)     one of the above inside a client's call
     └── CassetteMiss               cassette-miss      no recording answers a request
@@ -178,6 +178,12 @@ class UnplayedError(F3dxError):
     """A passing replay left recorded interactions unplayed."""
 
     slug = "unplayed"
+
+
+class ReviewError(F3dxError):
+    """What a review is asked to compare is no file, directory or revision, or git cannot give it."""
+
+    slug = "review"
 
 
 class ClientError(F3dxError):

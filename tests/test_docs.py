@@ -40,7 +40,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "examples" / "README.md",
 ]
-README = "README.md"
+README, REVIEWING = "README.md", "docs/reviewing.md"
 TEST_FILE = "test_chat.py"  # where README's messages say that its test stands
 FIRST_SCREEN = 40
 PAYLOAD = bytes(range(256)) * 8  # what the example of docs/format.md has in a blob
@@ -87,12 +87,12 @@ def the(page: str, language: str, marker: str | None = None) -> Block:
 
 
 def hunks() -> list[list[str]]:
-    """Return the hunks of README's diff, each a list of lines."""
-    return [part.splitlines() for part in the(README, "diff").text.split("@@\n")]
+    """Return the hunks of the diff in docs/reviewing.md, each a list of lines."""
+    return [part.splitlines() for part in the(REVIEWING, "diff").text.split("@@\n")]
 
 
 def changed(sign: str) -> list[str]:
-    """Return the contents on the lines that README's diff takes away or adds: prompt, answer."""
+    """Return the contents on the lines that this diff takes away or adds: prompt, answer."""
     lines = (line[1:].strip() for hunk in hunks() for line in hunk if line.startswith(sign))
     return [yaml.safe_load(line)["content"] for line in lines]
 
@@ -210,12 +210,7 @@ def check_conftest(block: Block, stage: Stage) -> None:
 
 
 def check_yaml(block: Block, stage: Stage) -> None:
-    """Load the cassette, save it again, and make its fingerprints anew; know the hooks of pre-commit."""
-    if block.text.startswith("repos:"):
-        (repository,) = yaml.safe_load(block.text)["repos"]
-        defined = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-        assert {hook["id"] for hook in repository["hooks"]} <= {hook["id"] for hook in defined}
-        return
+    """Load the cassette, save it again, and make its fingerprints anew."""
     blobs = BlobStore(stage.suite.path)
     blobs.put(PAYLOAD, "png")
     cassette = _cassette.load(block.text.encode(), Path(block.page), blobs)
@@ -245,7 +240,7 @@ def check_ini(block: Block, stage: Stage) -> None:
 
 
 def check_diff(_block: Block, stage: Stage) -> None:
-    """README's diff is what recording the changed prompt does to the cassette, less ids and times."""
+    """The diff is what recording the changed prompt does to README's cassette, less ids and times."""
     file = stage.record_readme()
     cassette = stage.suite.cassette("test_chat/test_greets")
     before = cassette.read_text(encoding="utf-8").splitlines()
@@ -265,9 +260,32 @@ def is_worth_showing(line: str) -> bool:
     return bool(re.match(r"[-+](?! +(?:b3:[0-9a-f]{64}|recorded|id|created):)", line))
 
 
+def check_review(block: Block, stage: Stage) -> None:
+    """Compare what `diff`, `show` or `textconv` is said to print with what it prints; prices may change."""
+    file = stage.record_readme()
+    stage.patch.chdir(stage.suite.path)
+    stage.patch.setenv("COLUMNS", "100")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for words in (["init", "-qb", "main"], ["add", "cassettes"], [*identity, "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], check=True)
+    stage.suite.paste_fix(stage.change_prompt(file)).assert_outcomes(passed=1)
+    stage.output.readouterr()
+    command, _, text = block.text.partition("\n")
+    assert cli.main(shlex.split(command)[2:]) == (1 if " diff " in command else 0)
+    said = stage.output.readouterr().out.replace(stage.suite.server.url, "https://api.openai.com")
+    assert readable(said) == readable(text)
+
+
+def readable(text: str) -> str:
+    """Leave out what changes with every run."""
+    return re.sub(r"\$[0-9.]+", "$…", re.sub(r"b3:[0-9a-f]+…", "b3:…", re.sub(r"\d+ ms", "… ms", text)))
+
+
 def check_text(block: Block, stage: Stage) -> None:
     """Compare README's message with the real one; look into the commands of the examples' page."""
-    if block.page == README:
+    if block.text.startswith("$ pytest-f3dx"):
+        check_review(block, stage)
+    elif block.page == README:
         file = stage.record_readme()
         lines = iter(stage.change_prompt(file).outlines)
         first = next(line for line in lines if "CassetteMiss: " in line).partition("CassetteMiss: ")[2]
@@ -407,14 +425,14 @@ def test_block_does_what_it_says(block: Block, stage: Stage) -> None:
 
 
 def test_first_screen_shows_the_job() -> None:
-    """The first 40 lines of README hold the sentence, a test, the commands and the diff."""
+    """The first 40 lines of README hold the sentence, a test, the commands and the review."""
     lines = (ROOT / README).read_text(encoding="utf-8").splitlines()
     assert lines[0] == "# pytest-f3dx"
     sentence = lines[2]
     assert sentence.endswith(".")
     assert sentence.count(".") == 1
     shown = [block for block in BLOCKS if block.page == README and block.last <= FIRST_SCREEN]
-    assert [block.language for block in shown] == ["python", "console", "diff"]
+    assert [block.language for block in shown] == ["python", "console", "text"]
     assert "def test_" in shown[0].text
     assert [shlex.split(line, comments=True)[1:] for line in shown[1].text.splitlines()] == [
         ["pytest", "--f3dx-record=once"],

@@ -15,14 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_f3dx._model import Change
 
-SAME, ADDED, REMOVED, CHANGED, RENAMED, DAMAGED = (
-    "same",
-    "added",
-    "removed",
-    "changed",
-    "renamed",
-    "damaged",
-)
+SAME, ADDED, REMOVED, CHANGED = "same", "added", "removed", "changed"
+RENAMED, DAMAGED, NOISE = "renamed", "damaged", "noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +150,8 @@ class TestChange:
     Attributes:
         test: Node id of its test; the path of the cassette if that is not known.
         cassette: Path of the cassette, as a reader finds it; the new one if it was renamed.
-        status: ``added``, ``removed``, ``changed``, ``renamed`` (nothing else changed) or ``damaged``.
+        status: ``added``, ``removed``, ``changed``, ``renamed`` (nothing else changed), ``damaged``, or
+            ``noise`` if only volatile places differ, which is reported only if it is asked for.
         renamed_from: Old path; empty if it is the same.
         interactions: Those that changed, in the order of the new cassette, removed ones where they were.
         unchanged: How many interactions are the same.
@@ -217,8 +212,8 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to report."""
-        return not self.tests
+        """Whether there is nothing to report but noise."""
+        return all(test.status == NOISE for test in self.tests)
 
     @property
     def totals(self) -> Totals:
