@@ -38,6 +38,7 @@ class Config:
         keep_headers: Headers stored beside the usual ones, lower case, sorted.
         redact: (regex, name) pairs of what else is a secret.
         allow: Values that are no secrets, each exact or a regex of the whole value.
+        allow_hosts: Hosts that may be talked to in record mode `none`, by what is not intercepted.
     """
 
     record: str = "none"
@@ -50,6 +51,7 @@ class Config:
     keep_headers: tuple[str, ...] = ()
     redact: tuple[tuple[str, str], ...] = ()
     allow: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -191,6 +193,12 @@ SETTINGS = (
         text=f"regexes, or 'regex {ARROW} name' lines, of what else is a secret",
     ),
     Setting("allow", _words, ini="linelist", text="values, or regexes of whole values, that are no secrets"),
+    Setting(
+        "allow_hosts",
+        _words,
+        ini="linelist",
+        text="hosts (names with *, addresses, networks) that may be talked to where the network is refused",
+    ),
 )
 # Of a whole run, in the ini file only: (accepted values, the default first; what it does)
 RUN_SETTINGS = {

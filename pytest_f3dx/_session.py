@@ -80,6 +80,7 @@ class TestRun:
         facts: What happened to its requests.
     """
 
+    name = ""  # a fixture has one
     __test__ = False  # not a test class, whatever pytest makes of its name
 
     def __init__(
@@ -297,6 +298,30 @@ class TestRun:
         if self._traffic is not None:
             sent = self._traffic.note(request)
             sent.response, sent.is_replayed = response, is_replayed
+
+    def connecting(self, host: str, shown: str) -> bool:
+        """Judge a connection that no patch of a client has seen.
+
+        Args:
+            host: Name or address; not this machine.
+            shown: The same with its port.
+
+        Returns:
+            Whether the host is one of those that are allowed.
+
+        Raises:
+            Refusal: Nothing may be sent to it.
+        """
+        config = self.config()
+        if config.record != "none":
+            return False
+        from pytest_f3dx import _guard
+
+        if _guard.is_allowed(host, config.allow_hosts):
+            return True
+        error = _guard.refusal(shown, self._fixed_by, marked=True, fixture=self.name)
+        self._problems.append(error)
+        raise Refusal(error)
 
     def _ready(self) -> CallRecorder:
         """Return the recorder; wrong settings must not be caught by a client's retries either."""

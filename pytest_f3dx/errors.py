@@ -12,6 +12,7 @@
     ├── UnplayedError              unplayed           a passing replay left interactions unplayed
     ├── CacheError                 cache              the file of a cache cannot be used
     │   └── CacheFormatError       cache-format       it is no cache of ours, or of a newer format
+    ├── NetworkError               network-blocked    a connection was refused that no client's patch has seen
     ├── OfflineError               cache-offline      a cache may not ask, and has no answer
     ├── GitError                   git                git cannot do what it is asked to
     ├── JudgeError                 judge-failed       a judge gave no verdict on two answers
@@ -184,6 +185,12 @@ class ReviewError(F3dxError):
     """What a review is asked to compare is no file, directory or revision, or git cannot give it."""
 
     slug = "review"
+
+
+class NetworkError(F3dxError):
+    """Something that f3dx does not intercept was about to connect where nothing may be sent."""
+
+    slug = "network-blocked"
 
 
 class ClientError(F3dxError):

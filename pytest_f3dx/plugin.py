@@ -7,6 +7,7 @@ Importing this module loads the standard library, pytest, ``_config`` and ``erro
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,13 +16,14 @@ from pytest_f3dx import _config
 from pytest_f3dx.errors import F3dxError, Refusal, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Collection, Generator, Mapping
     from types import TracebackType
 
     from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._clients._switch import Hold
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._plugin._keys import Keys
     from pytest_f3dx._session import Place, TestRun
     from pytest_f3dx._traffic import Traffic
 
@@ -52,6 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             kind: Any = setting.ini
             parser.addini(f"f3dx_{setting.name}", setting.text, type=kind, default=None)
     parser.addini("f3dx_cassette_dir", "cassette directory below the root directory", default="cassettes")
+    network = "refuse the network to tests without marker; loopback stays free"
+    group.addoption("--f3dx-block-network", action="store_true", help=network)
+    parser.addini("f3dx_block_network", network, type="bool", default=False)
+    keys = "variables that get a placeholder in record mode none where unset (default: those of known SDKs)"
+    parser.addini("f3dx_placeholder_keys", keys, type="args", default=None)
     for name, (_, text) in _config.RUN_SETTINGS.items():
         parser.addini(f"f3dx_{name}", text, default=None)
 
@@ -67,13 +74,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and check the ini file."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed): "
+        f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts): "
         "record the HTTP traffic of the test once, replay it ever after (pytest-f3dx)",
+    )
+    config.addinivalue_line(
+        "markers",
+        "f3dx_network(*hosts): a test without f3dx_cache may talk to these hosts, or to any if none is "
+        "given, while f3dx_block_network is on (pytest-f3dx)",
     )
     values = {s.name: config.getini(f"f3dx_{s.name}") for s in _config.SETTINGS if s.ini}
     given = {name: value for name, value in values.items() if value is not None}
     config.stash[_INI] = _checked("the ini file", given)
     config.stash[_RUN_INI] = _checked_run_settings(config)
+    if config.getoption("--f3dx-block-network") or config.getini("f3dx_block_network"):
+        from pytest_f3dx._plugin._network import Network
+
+        hosts: Any = config.stash[_INI].get("allow_hosts", ())
+        network = Network(hosts)
+        config.pluginmanager.register(network, "f3dx-network")
 
 
 def _checked_run_settings(config: pytest.Config) -> dict[str, str]:
@@ -157,26 +175,40 @@ def _has_own_fixture(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check the markers; ask for ``f3dx_config`` before any other fixture of a marked test."""
     used: dict[str, str] = {}
+    replayed: set[str] = set()
+    flag, ini = config.getoption("--f3dx-record"), config.stash[_INI].get("record", "none")
     for item in items:
-        if _marker_settings(item) is not None:
+        marker = _marker_settings(item)
+        if marker is not None:
             names: list[str] = getattr(item, "fixturenames", [])
             if "f3dx_config" not in names[:1] and _has_own_fixture(item):
                 names.insert(0, "f3dx_config")
-            used |= dict.fromkeys(names, item.nodeid) | used
-    _watch_fixtures(config, used)
+            for name in names:
+                used.setdefault(name, item.nodeid)
+            if (flag or marker.get("record", ini)) == "none":
+                replayed.add(item.nodeid)
+    keys = partial(_keys, config, replayed, is_replay=(flag or ini) == "none")
+    _watch_fixtures(config, used, keys)
 
 
-def _watch_fixtures(config: pytest.Config, used: Mapping[str, str]) -> None:
+def _keys(config: pytest.Config, replayed: Collection[str], *, is_replay: bool) -> Keys:
+    from pytest_f3dx._plugin._keys import Keys
+
+    return Keys(config.getini("f3dx_placeholder_keys"), replayed, is_replay=is_replay)
+
+
+def _watch_fixtures(config: pytest.Config, used: Mapping[str, str], keys: Callable[[], Keys]) -> None:
     """Route the fixtures that outlive a test, if any test of the run asks for it."""
     which, plugins = config.stash[_RUN_INI]["fixtures"], config.pluginmanager
-    if which == "off" or not (used or which == "all") or plugins.has_plugin("f3dx-fixtures"):
+    if not (used or which == "all") or plugins.has_plugin("f3dx-fixtures"):
         return
     from pytest_f3dx._plugin._fixtures import Fixtures
 
     plugin = Fixtures(
-        None if which == "all" else used,
+        {"marked": used, "off": {}}.get(which),
+        keys(),
         make=_new_fixture_run,
-        run_of=lambda item: item.stash.get(_RUN, None),
+        run_of=lambda item: None if which == "off" else item.stash.get(_RUN, None),
         warn=lambda item, text: item.warn(F3dxWarning(text)),
     )
     plugins.register(plugin, "f3dx-fixtures")

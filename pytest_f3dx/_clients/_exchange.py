@@ -9,6 +9,7 @@ from pytest_f3dx._routing import live
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import ModuleType
 
     from pytest_f3dx._model import Headers, Request, Response
     from pytest_f3dx._routing import Recorder
@@ -24,12 +25,12 @@ class Patch(NamedTuple):
     """A method to be wrapped while a recorder is active.
 
     Attributes:
-        owner: The class.
+        owner: The class, or the module.
         name: Of the method.
         wrap: Makes the replacement from the original (None: the class inherits it).
     """
 
-    owner: type
+    owner: type | ModuleType
     name: str
     wrap: Callable[[Any], Any]
 

@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_f3dx._clients import _aiohttp, _http_client, _httpx, _threads, _tornado, _urllib3_future
+from pytest_f3dx._clients import _aiohttp, _http_client, _httpx, _sockets, _threads, _tornado, _urllib3_future
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._clients._exchange import Patch
 
 _ABSENT = object()
-_CLIENTS = (_threads, _aiohttp, _httpx, _tornado, _urllib3_future, _http_client)
+_CLIENTS = (_threads, _sockets, _aiohttp, _httpx, _tornado, _urllib3_future, _http_client)
 _AWAITED = frozenset[str]().union(*(client.MODULES for client in _CLIENTS))
 
 
@@ -39,8 +39,9 @@ class _Switch:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._users = 0
-        self._placed: set[tuple[type, str]] = set()
-        self._made: dict[tuple[type, str], list[_Made]] = {}  # built once in a process, not for each test
+        self._placed: set[tuple[type | ModuleType, str]] = set()
+        # Built once in a process, not for each test.
+        self._made: dict[tuple[type | ModuleType, str], list[_Made]] = {}
         self._finder = _Finder(self.refresh)
         self._announcing = _http_client.announcing(self._announced)
 
@@ -94,7 +95,7 @@ class _Switch:
             made.append(found)
         setattr(patch.owner, patch.name, found.replacement)
 
-    def _restore(self, owner: type, name: str) -> None:
+    def _restore(self, owner: type | ModuleType, name: str) -> None:
         """Undo a patch, unless somebody else has wrapped it meanwhile: theirs must go first."""
         present = vars(owner).get(name, _ABSENT)
         for original in [each.original for each in self._made[owner, name] if each.replacement is present]:

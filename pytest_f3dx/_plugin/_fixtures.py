@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from pytest_f3dx._fixture_run import FixtureRun
+    from pytest_f3dx._plugin._keys import Keys
     from pytest_f3dx._session import TestRun
 
 _HARMLESS = {"_pytest", "pytest_asyncio", "anyio", "xdist", "pytest_f3dx", "pytest_trio", "trio"}
@@ -27,6 +28,7 @@ class Fixtures:
     def __init__(
         self,
         names: Mapping[str, str] | None,
+        keys: Keys,
         *,
         make: Callable[..., FixtureRun],
         run_of: Callable[[pytest.Item], TestRun | None],
@@ -37,10 +39,12 @@ class Fixtures:
         Args:
             names: Fixtures that marked tests use, and the first of the tests that does; None: every
                 fixture is meant.
+            keys: Placeholders for replayed tests and their fixtures.
             make: Makes the run of a fixture for an item.
             run_of: Gives the run of a marked test.
             warn: Warns of something at an item.
         """
+        self._keys = keys
         self._names, self._make, self._run_of, self._warn = names, make, run_of, warn
         self._item: pytest.Item | None = None
         self._open: list[FixtureRun] = []
@@ -50,6 +54,7 @@ class Fixtures:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Note which test is running: a wider fixture does not know."""
         self._item = item
+        self._keys.before(item)
         try:
             return (yield)
         finally:
@@ -90,6 +95,8 @@ class Fixtures:
         request.addfinalizer(partial(self._finish, run))  # first in, last out: after the fixture's own
         self._open.append(run)
         run.start()
+        if self._run_of(item) is None:
+            self._keys.before_fixture()
         passed = False
         try:
             value = yield
@@ -99,6 +106,7 @@ class Fixtures:
             raise
         finally:
             run.leave(passed=passed)
+            self._keys.before(item)
             if run.has_problems():
                 self._share(run, item)
         self._fail(run)
@@ -137,6 +145,8 @@ class Fixtures:
         report = yield
         if self._open or self._ended:
             report.f3dx_fixtures = self._news()  # type: ignore[attr-defined]  # crosses from xdist workers
+        if supplied := self._keys.news():
+            report.f3dx_placeholders = supplied  # type: ignore[attr-defined]
         return report
 
     def _news(self) -> list[dict[str, Any]]:
@@ -145,7 +155,8 @@ class Fixtures:
         return [each.as_dict() for each in facts if not each.is_idle()]
 
     def pytest_unconfigure(self) -> None:
-        """Let go of what an interrupted run has left."""
+        """Let go of what an interrupted run has left, and of the placeholders."""
+        self._keys.take()
         while self._open:
             self._finish(self._open[-1])
 

@@ -16,11 +16,13 @@ class Reporter:
     def __init__(self) -> None:
         """Start with an empty ledger."""
         self._ledger = Ledger()
+        self._placeholders: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in the facts that came with the report of a test's last phase."""
         for fixture in getattr(report, "f3dx_fixtures", ()):
             self._ledger.add_fixture(Facts.from_dict(fixture))
+        self._placeholders |= dict.fromkeys(getattr(report, "f3dx_placeholders", ()))
         facts = getattr(report, "f3dx", None)
         if facts:
             self._ledger.add(Facts.from_dict(facts))
@@ -33,5 +35,5 @@ class Reporter:
         if line:
             terminalreporter.write_line(line)
         if line and terminalreporter.verbosity > 0:
-            for detail in _summary.details(self._ledger):
+            for detail in _summary.details(self._ledger, self._placeholders):
                 terminalreporter.write_line(detail)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from pytest_f3dx.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pytest_f3dx._ledger import Facts, Ledger
 
 
@@ -34,10 +36,17 @@ def summary(ledger: Ledger) -> str:
     return f"f3dx: {_counts(total)}{_saved(total)}"
 
 
-def details(ledger: Ledger) -> list[str]:
-    """Return the lines for ``-v``: one for each test that sent something, with its notes below."""
+def details(ledger: Ledger, placeholders: Collection[str] = ()) -> list[str]:
+    """Return the lines for ``-v``: one for each test that sent something, with its notes below.
+
+    Args:
+        ledger: What happened.
+        placeholders: Environment variables that were given one.
+    """
     lines = []
     for facts in ledger.tests:
         lines.append(f"  {facts.test}: {_counts(facts)}; {facts.cassette} (mode {facts.record})")
         lines.extend(f"    {note}" for note in facts.notes)
+    if placeholders:
+        lines.append(f"  placeholders, as no key is needed in replay: {' '.join(placeholders)}")
     return [printable(line) for line in lines]
