@@ -14,6 +14,8 @@ from pytest_f3dx._commands import (
     _fingerprint,
     _install_git,
     _merge_driver,
+    _replay,
+    _scan,
     _show,
     _textconv,
 )
@@ -31,6 +33,8 @@ _VERBS = (
     _demo,
     _install_git,
     _merge_driver,
+    _scan,
+    _replay,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 import shlex
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 # imported twice (its events are then of classes that yaml does not know), nor should our own state be.
 for _module in ("blake3", "deepdiff", "jsonpath", "rfc8785", "yaml", "vcr"):
     importlib.import_module(_module)
+# This backport (dask brings it) disables the standard library's finder of distributions and puts one of its own into
+# sys.meta_path, which pytester takes out after a test: no entry point would be found from then on.
+if importlib.util.find_spec("importlib_metadata"):
+    importlib.import_module("importlib_metadata")
 for _found in pkgutil.walk_packages(pytest_f3dx.__path__, "pytest_f3dx."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)

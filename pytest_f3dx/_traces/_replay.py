@@ -21,6 +21,7 @@ from pytest_f3dx.errors import SettingsError
 if TYPE_CHECKING:
     from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._traces._entry import Compare
+    from pytest_f3dx._traces._jsonl import OnError
 
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 Target = Callable[[Any], object]
@@ -110,7 +111,7 @@ def name_of(target: object) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def iter_rows(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+def iter_rows(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> Iterator[dict[str, Any]]:
     """Read the rows of a bundle one by one: as Parquet if its name says so, else as JSON Lines."""
     if Path(path).suffix.lower() == ".parquet":
         from pytest_f3dx._traces._parquet import iter_parquet
@@ -118,7 +119,7 @@ def iter_rows(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         return iter_parquet(path)
     from pytest_f3dx._traces._jsonl import iter_jsonl
 
-    return iter_jsonl(path)
+    return iter_jsonl(path, on_error=on_error)
 
 
 def _entries(

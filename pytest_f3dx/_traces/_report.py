@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._traces._entry import ERROR, FAILED, PASSED, SKIPPED
@@ -52,6 +52,13 @@ class Report:
         self.resumed += entry.resumed
         if entry.status in {FAILED, ERROR} and len(self.entries) < self.keep:
             self.entries.append(entry.cut(KEPT_CHARS))
+
+    def merge(self, later: Report) -> None:
+        """Take in the report of the rows that follow, itself counted from 1."""
+        room = max(0, self.keep - len(self.entries))
+        self.entries += [replace(entry, row=entry.row + self.total) for entry in later.entries[:room]]
+        for name in ("total", "passed", "failed", "errors", "skipped", "resumed"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
 
     @property
     def ok(self) -> bool:
