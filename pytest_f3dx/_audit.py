@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ from pytest_f3dx._model import header
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import has_run
 from pytest_f3dx._redaction_finders import named_finds, text_finds
+from pytest_f3dx._redaction_headers import is_network_cookie
 from pytest_f3dx._redaction_shapes import SHAPES, table_finds
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class Leak:
         kind: Its name or shape, kebab case.
         masked: What may be shown of it.
         offset: Where it begins in the text that was looked through; None if in a view of it.
+        value: Itself, never to be shown.
     """
 
     where: str
     kind: str
     masked: str
     offset: int | None = None
+    value: str = field(default="", repr=False)
 
 
 def mask(find: Find) -> str:
@@ -126,7 +129,7 @@ class Auditor(Redactor):
             place, offset = self._where, None
             if text is self._top:
                 place, offset = f"{self._where}{_place(text, find.start)}", find.start
-            self.leaks.append(Leak(place, find.name, mask(find), offset))
+            self.leaks.append(Leak(place, find.name, mask(find), offset, find.value))
         return finds
 
     def _request_headers(self, headers: Headers) -> Iterator[tuple[str, str]]:
@@ -140,7 +143,8 @@ class Auditor(Redactor):
         for name, value in headers:
             self._top = ""
             self._where = f"response header {name.lower()}"
-            yield name, self._header(name.lower(), value)
+            if name.lower() != "set-cookie" or not is_network_cookie(value.partition("=")[0].strip()):
+                yield name, self._header(name.lower(), value)
         self._where = "response status line"
 
     def _address(self, url: str) -> str:

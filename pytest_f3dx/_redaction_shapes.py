@@ -94,6 +94,13 @@ def _is_bearer(value: str) -> bool:
     return is_opaque(value, 8)
 
 
+def _names_credential(variable: str, value: str) -> bool:
+    """Tell ``ACME_API_KEY`` from ``CACHE_KEY``, whose value is a secret only if long and mixed."""
+    if field_meaning(variable):
+        return True
+    return variable.endswith("KEY") and len(value) >= _LONG and _MIXED.search(value) is not None
+
+
 def _is_assigned(value: str) -> bool:
     """Tell a value from code behind ``API_KEY=``."""
     return is_opaque(value, 8) and not re.match(r"os\.|process\.|self\.|settings\.|config\.", value)
@@ -194,6 +201,7 @@ _LINE = re.compile(
     re.ASCII,
 )
 _LINE_NAME = re.compile(r"(?:(?<=\\[nrt])|(?<![\\\w-]))[A-Za-z][\w-]{1,47}$", re.ASCII)
+_LONG = 20
 _MIXED = re.compile("[0-9].*[A-Za-z]|[A-Za-z].*[0-9]")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,47}$", re.ASCII)
 
@@ -282,8 +290,9 @@ def shape_finds(text: str) -> Iterator[Find]:
     for match in _ASSIGNED.finditer(text):
         if _is_assigned(match["v"]):
             variable = _VARIABLE.search(text[max(0, match.start() - 48) : match.start()])
-            name = kebab(words_of(variable.group())) if variable else "assigned"
-            yield Find(match.start("v"), match.end("v"), name, match["v"])
+            if variable is None or _names_credential(variable.group(), match["v"]):
+                name = kebab(words_of(variable.group())) if variable else "assigned"
+                yield Find(match.start("v"), match.end("v"), name, match["v"])
     for match in _LINE.finditer(text):
         named = _LINE_NAME.search(text[max(0, match.start() - 48) : match.start()])
         meaning = field_meaning(named.group()) if named else None

@@ -210,7 +210,12 @@ def check_conftest(block: Block, stage: Stage) -> None:
 
 
 def check_yaml(block: Block, stage: Stage) -> None:
-    """Load the cassette, save it again, and make its fingerprints anew."""
+    """Load the cassette, save it again, and make its fingerprints anew; know the hooks of pre-commit."""
+    if block.text.startswith("repos:"):
+        (repository,) = yaml.safe_load(block.text)["repos"]
+        defined = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+        assert {hook["id"] for hook in repository["hooks"]} <= {hook["id"] for hook in defined}
+        return
     blobs = BlobStore(stage.suite.path)
     blobs.put(PAYLOAD, "png")
     cassette = _cassette.load(block.text.encode(), Path(block.page), blobs)
