@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_f3dx._cache._cache import Cache
     from pytest_f3dx._cache._call import acached_call, cached_call
+    from pytest_f3dx._cache._diff import diff
     from pytest_f3dx._cache._tools import (
         CompositeWitness,
         EnvWitness,
@@ -50,6 +51,7 @@ __all__ = [
     "cache_tool_call",
     "cached_call",
     "compare",
+    "diff",
     "fingerprint",
     "fingerprint_args",
     "iter_jsonl",
@@ -82,6 +84,7 @@ _HOMES = {
     "cache_tool_call": "_cache._tools",
     "cached_call": "_cache._call",
     "compare": "_diff._compare",
+    "diff": "_cache._diff",
     "fingerprint": "_fingerprint",
     "fingerprint_args": "_cache._tools",
     "iter_jsonl": "_traces._jsonl",
