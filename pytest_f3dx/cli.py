@@ -12,6 +12,7 @@ from pytest_f3dx._commands import (
     _demo,
     _diff,
     _fingerprint,
+    _import_redb,
     _install_git,
     _merge_driver,
     _replay,
@@ -35,6 +36,7 @@ _VERBS = (
     _merge_driver,
     _scan,
     _replay,
+    _import_redb,
 )
 
 

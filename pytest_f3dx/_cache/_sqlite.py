@@ -19,7 +19,7 @@ from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx.errors import CacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FLUSH_S = 1.0  # counts of the last moments are what a kill -9 may lose
@@ -141,12 +141,18 @@ class SqliteBackend:
             The fingerprint of the request as it was given.
         """
         key, stored = fingerprint(request), _redacted(request)
-        facts = (meta.model, meta.system_fingerprint, meta.response_duration_ms)
         with self._database.writer() as connection:
-            connection.execute(_PUT_REQUEST, (key, stored))
-            connection.execute(_PUT_RESPONSE, (key, response))
-            connection.execute(_PUT_META, (key, time.time_ns() // 1_000_000, *facts))
+            _put(connection, key, stored, response, _now_ms(), meta)
         return key
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Put entries as they once were, their hits and times with them, all or none."""
+        with self._database.writer() as connection:
+            for entry in entries:
+                key, stored = fingerprint(entry.request), _redacted(entry.request)
+                created_at_ms = _now_ms() if entry.created_at_ms is None else entry.created_at_ms
+                _put(connection, key, stored, entry.response, created_at_ms, entry.meta)
+                connection.execute(_HITS, (entry.hit_count, key))
 
     def before_fetch(self, request: object) -> None:
         """Refuse nothing: what is fetched is put."""
@@ -214,6 +220,19 @@ class SqliteBackend:
         """Close what nobody has closed."""
         with suppress(Exception):
             self.close()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _put(
+    connection: sqlite3.Connection, key: str, stored: bytes, response: bytes, created_at_ms: int, meta: Meta
+) -> None:
+    connection.execute(_PUT_REQUEST, (key, stored))
+    connection.execute(_PUT_RESPONSE, (key, response))
+    facts = (meta.model, meta.system_fingerprint, meta.response_duration_ms)
+    connection.execute(_PUT_META, (key, created_at_ms, *facts))
 
 
 def _redacted(request: object) -> bytes:
