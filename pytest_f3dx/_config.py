@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RECORD_MODES = ("none", "once", "new_episodes", "all")
 REPEATS = ("sequence", "first", "strict")
 UNPLAYED = ("fail", "warn", "ignore")
+ON_DRIFT = ("fail", "warn")
 ARROW = "=>"
 _CUSTOM = "custom"  # the name of a redaction that is given none
 _PLACEHOLDER_NAME = re.compile(r"[a-z]+(?:-[a-z]+)*")
@@ -39,6 +40,13 @@ class Config:
         redact: (regex, name) pairs of what else is a secret.
         allow: Values that are no secrets, each exact or a regex of the whole value.
         allow_hosts: Hosts that may be talked to in record mode `none`, by what is not intercepted.
+        on_drift: What an answer that drifted does under ``--f3dx-diff``: ``fail`` or ``warn``.
+        diff_ignore: JSONPaths left out of comparing answers.
+        diff_tolerance: By how much numbers in answers may differ.
+        embedding_threshold: The least cosine that mode ``embedding`` accepts.
+        judge_base_url: OpenAI-compatible endpoint of mode ``judge``; empty: there is none.
+        judge_model: Its model.
+        judge_verdicts: File that keeps its verdicts; empty: in pytest's cache.
     """
 
     record: str = "none"
@@ -52,6 +60,13 @@ class Config:
     redact: tuple[tuple[str, str], ...] = ()
     allow: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
+    on_drift: str = "fail"
+    diff_ignore: tuple[str, ...] = ()
+    diff_tolerance: float = 0.0
+    embedding_threshold: float = 0.6
+    judge_base_url: str = ""
+    judge_model: str = ""
+    judge_verdicts: str = ""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -124,6 +139,34 @@ def _redaction(source: str, pattern: str, name: str) -> tuple[str, str]:
             ("accepted", "lower-case words joined by -, such as customer-id"),
         )
     return pattern, name
+
+
+def count(text: str) -> int:
+    """Read the number of an option.
+
+    Raises:
+        ValueError: It is no whole number, or below 1.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _number(source: str, value: object) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]  # what it cannot read it refuses
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise SettingsError(f"{source} is {value!r}", ("accepted", "a number of 0 or more, such as 0.01"))
+    return number
+
+
+def _text(source: str, value: object) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    raise SettingsError(f"{source} is {value!r}", ("accepted", "a string"))
 
 
 def _cassette_name(source: str, value: object) -> str:
@@ -199,6 +242,17 @@ SETTINGS = (
         ini="linelist",
         text="hosts (names with *, addresses, networks) that may be talked to where the network is refused",
     ),
+    Setting(
+        "on_drift",
+        _choice(*ON_DRIFT),
+        text="what an answer that drifted does under --f3dx-diff: fail or warn",
+    ),
+    Setting("diff_ignore", _words, ini="linelist", text="JSONPaths left out of comparing answers"),
+    Setting("diff_tolerance", _number, text="by how much numbers in answers may differ (0.01 is 1 %)"),
+    Setting("embedding_threshold", _number, text="least cosine that mode embedding accepts"),
+    Setting("judge_base_url", _text, marker=False, text="OpenAI-compatible endpoint of mode judge"),
+    Setting("judge_model", _text, marker=False, text="model of mode judge"),
+    Setting("judge_verdicts", _text, marker=False, text="file that keeps the verdicts of mode judge"),
 )
 # Of a whole run, in the ini file only: (accepted values, the default first; what it does)
 RUN_SETTINGS = {
@@ -206,6 +260,14 @@ RUN_SETTINGS = {
         ("marked", "all", "off"),
         "fixtures that get a cassette: of marked tests, all, or none",
     ),
+}
+# Of ``--f3dx-diff``, on the command line only.
+DIFF_TEXTS = {
+    "diff": "send each replayed request live as well and compare the answers: bytes, structured, embedding, "
+    "judge, or several separated by commas",
+    "max_live": "live requests that --f3dx-diff may send; beyond it the run stops",
+    "live_concurrency": "live requests of --f3dx-diff under way at once in each process (default 4)",
+    "live_timeout": "seconds for each live request of --f3dx-diff (default 120)",
 }
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -250,6 +312,8 @@ def check_loosening(source: str, values: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: One of them is invalid.
     """
+    if values.get("diff_ignore"):
+        check_loosening(f"{source}: diff_ignore", {"ignore": values["diff_ignore"]})
     loosening = {name: values[name] for name in ("ignore", "replace", "match_headers") if values.get(name)}
     if loosening:
         from pytest_f3dx._fingerprint import check_settings

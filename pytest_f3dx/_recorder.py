@@ -324,6 +324,42 @@ class Recorder:
         request = f"{interaction.request.method} {interaction.request.uri}" if interaction else ""
         return f"{fingerprint[:9]}… {request}"
 
+    # -- for what stands beside the recording: `_diff._watch` --------------------------------------
+
+    def redacted_request(self, request: Request) -> Request:
+        """Return a request as a cassette would hold it; no number of a secret is taken."""
+        headers, body = decoded(request.headers, request.body)
+        plain = replace(request, headers=as_stored(headers), body=body)
+        return self._make_redactor().request(plain)
+
+    def redacted_response(self, request: Request, response: Response) -> Response:
+        """Return a live response as a cassette would hold it; the same holds."""
+        headers, body = decoded(request.headers, request.body)
+        redactor = self._make_redactor()
+        asked = redactor.request(replace(request, headers=as_stored(headers), body=body))
+        headers, body = decoded(response.headers, response.body)
+        plain = replace(response, headers=as_stored(headers), body=body)
+        return self._edit(asked, redactor.response(plain, method=request.method))
+
+    def redacted_text(self, text: str) -> str:
+        """Return a text without secrets."""
+        return self._make_redactor().text(text)
+
+    def rerecorded(self, ticket: Ticket) -> tuple[Request, Response | None, Response] | None:
+        """Return a request that was recorded anew, what the cassette answers it, and what it is answered now.
+
+        Returns:
+            The old answer is None if the cassette has none; None for all if nothing was recorded.
+        """
+        with self._lock:
+            of_it = sorted(e.seq for e in self._recorded if e.fingerprint == ticket.fingerprint)
+            found = next((e for e in self._recorded if e.seq == ticket.seq), None)
+            if found is None or found.response.failure is not None:
+                return None
+            old = (self._view.responses(ticket.fingerprint) or []) if self._view else []
+            before = old[min(of_it.index(ticket.seq), len(old) - 1)] if old else None
+            return found.request, before, found.response
+
     def _is_played(self, view: View, key: str) -> bool:
         if self._config.repeats != "strict" or not self._played[key]:
             return self._played[key] > 0

@@ -9,7 +9,7 @@ import types
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_f3dx import _names
 from pytest_f3dx._ledger import Facts
@@ -70,6 +70,16 @@ class Place:
         return f"pytest {quoted} --f3dx-record={record}"
 
 
+class Watch(Protocol):
+    """Who is told what a run is asked, from any thread (`_plugin._drift`)."""
+
+    def asked(self, run: TestRun, ticket: Ticket) -> None:
+        """Note that a request was asked for; its recorded response, if there is one, stands in the ticket."""
+
+    def answered(self, run: TestRun, ticket: Ticket) -> None:
+        """Note that the live answer to a request was recorded."""
+
+
 class TestRun:
     """One marked test: routes its requests, and says at the end of each phase what went wrong.
 
@@ -78,6 +88,7 @@ class TestRun:
 
     Attributes:
         facts: What happened to its requests.
+        watch: Is told of each request and each recording; None if nobody watches.
     """
 
     name = ""  # a fixture has one
@@ -114,6 +125,7 @@ class TestRun:
         self._traffic: Traffic | None = None
         self._where: Path | None = None
         self._token: Token[Routed | None] | None = None
+        self.watch: Watch | None = None
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -207,6 +219,10 @@ class TestRun:
         noun = "interaction" if count == 1 else "interactions"
         return f"{facts.cassette} ({count} {noun}, {facts.replayed} replayed, mode {facts.record})"
 
+    def command(self, record: str) -> str:
+        """Return the command that records this run in a mode."""
+        return self._place.command(self._fixed_by, record)
+
     def news(self) -> str:
         """Return the text of the first problem that no phase of the test has failed with yet, or nothing.
 
@@ -275,15 +291,22 @@ class TestRun:
 
     def ask(self, request: Request) -> Ticket:
         """See `pytest_f3dx._routing.Recorder`."""
-        return self._ready().ask(request)
+        return self._watched(self._ready().ask(request))
 
     async def ask_async(self, request: Request) -> Ticket:
         """See `pytest_f3dx._routing.Recorder`."""
-        return await self._ready().ask_async(request)
+        return self._watched(await self._ready().ask_async(request))
+
+    def _watched(self, ticket: Ticket) -> Ticket:
+        if self.watch is not None:
+            self.watch.asked(self, ticket)
+        return ticket
 
     def answer(self, ticket: Ticket, response: Response) -> None:
         """See `pytest_f3dx._routing.Recorder`."""
         self.recorder().answer(ticket, response)
+        if self.watch is not None:
+            self.watch.answered(self, ticket)
 
     def fail(self, ticket: Ticket, error: BaseException) -> None:
         """See `pytest_f3dx._routing.Recorder`."""

@@ -17,6 +17,9 @@
     ├── GitError                   git                git cannot do what it is asked to
     ├── JudgeError                 judge-failed       a judge gave no verdict on two answers
     ├── ReviewError                review             what a review is asked to compare cannot be found
+    ├── DriftError                 drift              an answer of now is not accepted for the recorded one
+    ├── LiveError                  live-failed        a request that was sent again got no answer to compare
+    ├── LiveBudgetError            live-budget        no more live requests may be sent
     └── ClientError                client-unsupported a client is too old to be intercepted
     Refusal (BaseException)        (of its cause)     one of the above inside a client's call
     └── CassetteMiss               cassette-miss      no recording answers a request
@@ -197,6 +200,24 @@ class ClientError(F3dxError):
     """An HTTP client is of a version that cannot be intercepted, and is refused instead of going live."""
 
     slug = "client-unsupported"
+
+
+class DriftError(F3dxError):
+    """An answer of now is not accepted in place of the recorded one."""
+
+    slug = "drift"
+
+
+class LiveError(F3dxError):
+    """A replayed request that was sent again got no answer to compare; that is not drift."""
+
+    slug = "live-failed"
+
+
+class LiveBudgetError(F3dxError):
+    """The live requests that a run may send are used up."""
+
+    slug = "live-budget"
 
 
 class JudgeError(F3dxError):

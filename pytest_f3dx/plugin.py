@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._plugin._keys import Keys
-    from pytest_f3dx._session import Place, TestRun
+    from pytest_f3dx._session import Place, TestRun, Watch
     from pytest_f3dx._traffic import Traffic
 
 MARKER = "f3dx_cache"
@@ -49,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare flag and ini key of each setting, and where cassettes stand."""
     group = parser.getgroup("f3dx", "recording and replaying HTTP traffic (pytest-f3dx)")
     group.addoption("--f3dx-record", choices=_config.RECORD_MODES, help=_config.SETTINGS[0].text)
+    group.addoption("--f3dx-diff", metavar="MODE", help=_config.DIFF_TEXTS["diff"])
+    group.addoption("--f3dx-max-live", type=_config.count, metavar="N", help=_config.DIFF_TEXTS["max_live"])
+    for name, default in (("concurrency", 4), ("timeout", 120)):
+        text = _config.DIFF_TEXTS[f"live_{name}"]
+        group.addoption(f"--f3dx-live-{name}", type=_config.count, default=default, metavar="N", help=text)
     for setting in _config.SETTINGS:
         if setting.ini:
             kind: Any = setting.ini
@@ -92,6 +97,19 @@ def pytest_configure(config: pytest.Config) -> None:
         hosts: Any = config.stash[_INI].get("allow_hosts", ())
         network = Network(hosts)
         config.pluginmanager.register(network, "f3dx-network")
+    if config.getoption("--f3dx-diff"):
+        _compare_live(config)
+
+
+def _compare_live(config: pytest.Config) -> None:
+    from pytest_f3dx._plugin import _drift
+
+    try:
+        _drift.install(
+            config, _run_id(config), run_of=lambda item: item.stash.get(_RUN, None), warn=F3dxWarning
+        )
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _checked_run_settings(config: pytest.Config) -> dict[str, str]:
@@ -177,6 +195,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     used: dict[str, str] = {}
     replayed: set[str] = set()
     flag, ini = config.getoption("--f3dx-record"), config.stash[_INI].get("record", "none")
+    if config.getoption("--f3dx-diff"):
+        flag = flag or "diff"  # what is replayed is sent as well, so it needs real keys
     for item in items:
         marker = _marker_settings(item)
         if marker is not None:
@@ -279,6 +299,10 @@ def _new_run(item: pytest.Item) -> TestRun:
     return TestRun(_place(item.config), item.nodeid, lambda: _settings(item), passes=passes, edit=edit)
 
 
+def _watch(config: pytest.Config) -> Watch | None:
+    return config.pluginmanager.get_plugin("f3dx-drift")
+
+
 def _new_fixture_run(
     item: pytest.Item,
     request: pytest.FixtureRequest,
@@ -297,7 +321,9 @@ def _new_fixture_run(
     passes, edit = _hooks(item)
     workers = hasattr(item.config, "workerinput")
     place = _place(item.config)
-    return FixtureRun(place, configure=configure, has_workers=workers, passes=passes, edit=edit, **facts)
+    run = FixtureRun(place, configure=configure, has_workers=workers, passes=passes, edit=edit, **facts)
+    run.watch = _watch(item.config)
+    return run
 
 
 def _config_fixture(request: pytest.FixtureRequest) -> Mapping[str, object]:
@@ -359,6 +385,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Start routing before the first fixture of a marked test."""
     if item.get_closest_marker(MARKER):
         run = item.stash[_RUN] = item.config.stash[_RUNNING] = _new_run(item)
+        run.watch = _watch(item.config)
         item.stash[_OUTCOMES] = []
         _hold(item.config).take()
         run.start()

@@ -494,13 +494,18 @@ def test_table_says_where_a_setting_may_stand(setting: _config.Setting) -> None:
         "ini": setting.ini,
     }
     assert where.split(", ") == [place for place, is_there in places.items() if is_there]
-    assert default.strip("`") == (getattr(_config.Config(), setting.name) or "")
+    assert default.strip("`") == str(getattr(_config.Config(), setting.name) or "")
 
 
 def test_table_lists_the_accepted_values() -> None:
     """The values of a choice are those that are accepted."""
     table = settings_table()
-    choices = {"record": _config.RECORD_MODES, "repeats": _config.REPEATS, "unplayed": _config.UNPLAYED}
+    choices = {
+        "record": _config.RECORD_MODES,
+        "repeats": _config.REPEATS,
+        "unplayed": _config.UNPLAYED,
+        "on_drift": _config.ON_DRIFT,
+    }
     for name, values in choices.items():
         assert table[name][1] == ", ".join(f"`{value}`" for value in values)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
 
-# A number with its points and commas; a character of scripts without blanks; a word; blanks; a sign.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# With the blanks behind it: a number with its points and commas; a character of scripts without blanks; a
+# word; a sign.
 _TOKEN = re.compile(
-    r"\d+(?:[.,:]\d+)*(?!\w)|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|\s+|[^\w\s]"
+    r"(?:\d+(?:[.,:]\d+)*(?!\w)|[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s])\s*|\s+"
 )
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MOST_TOKENS = 4000  # of both texts together; beyond it lines are matched first
-_MOST_LINES = 20_000
+_MOST_EDITS = 800  # tokens that come and go; texts with more have little in common
 _LONGEST_WORD = 100  # characters
 
 WordChange = tuple[str, str]
@@ -21,8 +25,8 @@ WordChange = tuple[str, str]
 def word_changes(old: str, new: str) -> list[WordChange]:
     """Say which words went and which came.
 
-    Long texts are first compared line by line, and only the lines that differ word by word; their time
-    is bounded.
+    Long texts are first compared line by line, and only the lines that differ word by word. The time is
+    bounded: what has too little in common is replaced as a whole.
 
     Args:
         old: The text that was there.
@@ -36,12 +40,9 @@ def word_changes(old: str, new: str) -> list[WordChange]:
 
 
 def _changes(old: str, new: str) -> list[WordChange]:
-    if old == new:
-        return [("same", old)]
     start = _common(old, new)
     end = _common(old[start:][::-1], new[start:][::-1])
-    was, now = old[start : len(old) - end], new[start : len(new) - end]
-    if was or now:  # what is common to the letter may end within a word
+    if old != new:  # what is common to the letter may end within a word
         start, end = start - _tail(old[:start]), end - _head(old[len(old) - end :])
     was, now = old[start : len(old) - end], new[start : len(new) - end]
     return [("same", old[:start]), *_middle(was, now), ("same", old[len(old) - end :] if end else "")]
@@ -75,9 +76,7 @@ def _middle(was: str, now: str) -> list[WordChange]:
     if len(old) + len(new) <= _MOST_TOKENS:
         return _matched(old, new, by_words=False)
     old, new = _LINE.findall(was), _LINE.findall(now)
-    if len(old) + len(new) > _MOST_LINES or len(old) == len(new) == 1:
-        return _replaced(was, now)
-    return _matched(old, new, by_words=True)
+    return _replaced(was, now) if len(old) == len(new) == 1 else _matched(old, new, by_words=True)
 
 
 def _replaced(was: str, now: str) -> list[WordChange]:
@@ -85,40 +84,105 @@ def _replaced(was: str, now: str) -> list[WordChange]:
 
 
 def _matched(old: list[str], new: list[str], *, by_words: bool) -> list[WordChange]:
-    """Match tokens, or lines whose replacements are matched by words if they are not too long."""
+    """Match tokens, or lines of which those that replace others are matched by words."""
+    keys = [text.strip() or text for text in old], [text.strip() or text for text in new]
     found: list[WordChange] = []
-    for op, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        was, now = "".join(old[a:b]), "".join(new[c:d])
-        if op == "equal":
-            found.append(("same", was))
-        elif by_words and was and now and b - a < len(old):
-            found += _changes(was, now)
-        else:
-            found += _replaced(was, now)
+    a = b = 0
+    for i, j in [*_matches(*keys), (len(old), len(new))]:
+        was, now = "".join(old[a:i]), "".join(new[b:j])
+        is_part = i - a < len(old) or j - b < len(new)
+        found += _changes(was, now) if by_words and is_part and was and now else _replaced(was, now)
+        if i < len(old):
+            found += _aligned(old[i], new[j])
+        a, b = i + 1, j + 1
     return found
 
 
-def _joined(changes: list[WordChange]) -> list[WordChange]:
-    """Join neighbours; what was removed comes before what was added in its place.
+def _aligned(was: str, now: str) -> list[WordChange]:
+    """Return two tokens that are one but for the blanks around it."""
+    if was == now:
+        return [("same", was)]
+    word = was.strip()
+    before, after = was.index(word), now.index(word)
+    return [
+        *_replaced(was[:before], now[:after]),
+        ("same", word),
+        *_replaced(was[before + len(word) :], now[after + len(word) :]),
+    ]
 
-    A lone blank between two changed words is drawn into the change: ``[-a b-]{+c d+}`` reads better than
-    four marks.
+
+def _matches(old: list[str], new: list[str]) -> list[tuple[int, int]]:
+    """Return the positions of what stays, by the fewest edits; none beyond `_MOST_EDITS`.
+
+    Myers, "An O(ND) Difference Algorithm and Its Variations", 1986, fig. 2, its trace kept. difflib takes
+    minutes for two texts of a few hundred words that repeat.
+    """
+    most = len(old) + len(new)
+    reached = [0] * (2 * most + 3)  # by diagonal: how far into old
+    trace: list[list[int]] = []
+    for edits in range(min(most, _MOST_EDITS) + 1):
+        trace.append(reached[most - edits : most + edits + 3])
+        for diagonal in range(-edits, edits + 1, 2):
+            at = most + 1 + diagonal
+            down = diagonal == -edits or (diagonal != edits and reached[at - 1] < reached[at + 1])
+            x = reached[at + 1] if down else reached[at - 1] + 1
+            y = x - diagonal
+            while x < len(old) and y < len(new) and old[x] == new[y]:
+                x, y = x + 1, y + 1
+            reached[at] = x
+            if x >= len(old) and y >= len(new):
+                return list(_traced(trace, len(old), len(new)))[::-1]
+    return []
+
+
+def _traced(trace: list[list[int]], x: int, y: int) -> Iterator[tuple[int, int]]:
+    """Walk back from the end to the start; yields the matches on the way."""
+    for edits in range(len(trace) - 1, -1, -1):
+        row, diagonal = trace[edits], x - y
+        at = edits + 1 + diagonal
+        down = diagonal == -edits or (diagonal != edits and row[at - 1] < row[at + 1])
+        before = row[at + 1] if down else row[at - 1]
+        start = (before if down else before + 1) if edits else 0
+        while x > start:
+            x, y = x - 1, y - 1
+            yield x, y
+        if edits:
+            x, y = before, before - (diagonal + 1 if down else diagonal - 1)
+
+
+def _joined(changes: list[WordChange]) -> list[WordChange]:
+    """Join neighbours: what was removed comes before what was added in its place.
+
+    Blanks at the end of both are the same; those between two changed words are not worth two more marks.
     """
     found: list[WordChange] = []
     was = now = ""
-    for position, (op, text) in enumerate(changes):
-        rest = any(o != "same" and t for o, t in changes[position + 1 :][:3])
+    for op, text in [*changes, ("same", "")]:
         if op == "removed":
             was += text
         elif op == "added":
             now += text
-        elif text.isspace() and "\n" not in text and was and now and rest:
-            was, now = was + text, now + text
-        elif text:
-            found += [pair for pair in (("removed", was), ("added", now)) if pair[1]]
+        elif text or (was or now):
+            blank = _blank_end(was, now)
+            _put(found, "removed", was[: len(was) - blank])
+            _put(found, "added", now[: len(now) - blank])
+            _put(found, "same", was[len(was) - blank :] + text)
             was = now = ""
-            if found and found[-1][0] == "same":
-                found[-1] = ("same", found[-1][1] + text)
-            else:
-                found.append(("same", text))
-    return [*found, *(pair for pair in (("removed", was), ("added", now)) if pair[1])]
+    return found
+
+
+def _blank_end(was: str, now: str) -> int:
+    """Count the blanks that two texts end with alike."""
+    blank = 0
+    while (
+        blank < min(len(was), len(now)) and was[-1 - blank] == now[-1 - blank] and was[-1 - blank].isspace()
+    ):
+        blank += 1
+    return blank
+
+
+def _put(found: list[WordChange], op: str, text: str) -> None:
+    if text and found and found[-1][0] == op:
+        found[-1] = (op, found[-1][1] + text)
+    elif text:
+        found.append((op, text))
