@@ -378,9 +378,10 @@ def test_windows_line_ends_are_no_difference() -> None:
         lambda data: data[:-4],
         lambda data: b"\0" + data,
         lambda data: data.replace(b"interactions:\n", b"interactions:\n# by hand\n"),
+        lambda data: data.replace(b"method: POST", b"methud: POST"),
         lambda _: b"interactions:\n- request: {}\nversion: 1\n",
     ],
-    ids=["cut off", "binary", "by hand", "vcrpy"],
+    ids=["cut off", "binary", "by hand", "unknown field", "vcrpy"],
 )
 def test_what_we_did_not_write_is_refused(side: int, damage: Callable[[bytes], bytes]) -> None:
     """A damaged, edited or foreign version on any side is no matter of ours."""

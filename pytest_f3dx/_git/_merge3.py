@@ -14,7 +14,7 @@ from pytest_f3dx._model import Cassette, Interaction
 from pytest_f3dx._same import same_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 _BOTH_ANSWERS = "both sides have another answer to the same request"
 _REMOVED = "one side has a new answer to a request that the other no longer sends"
@@ -188,6 +188,8 @@ def _by_ids(found: dict[str, Piece], ours: Cassette, theirs: Cassette) -> dict[s
     changed: dict[str, Piece] = {}
     for key in (key for key in ours.interactions if key in theirs.interactions):
         mine, yours = ours.interactions[key], theirs.interactions[key]
+        if mine == yours:
+            continue
         needs_mine = _is_carried(_ids(mine) - _ids(yours), sent_mine)
         needs_yours = _is_carried(_ids(yours) - _ids(mine), sent_yours)
         wanted, is_lost = (yours, needs_yours) if found[key] is mine else (mine, needs_mine)
@@ -222,20 +224,25 @@ def _leading(base: Cassette, ours: Cassette, theirs: Cassette) -> tuple[list[str
     return (yours, mine) if rearranged == [False, True] else (mine, yours)
 
 
-def _ordered(found: dict[str, Piece], first: Iterable[str], second: Iterable[str]) -> dict[str, Piece]:
+def _ordered(found: dict[str, Piece], first: list[str], second: list[str]) -> dict[str, Piece]:
     """Put what only the second side has behind what it follows there and the first's additions."""
-    order = [key for key in first if key in found]
-    there, own = set(order), set(second)
-    at = 0
+    order, own = [key for key in first if key in found], set(second)
+    there = set(order)
+    behind: dict[str, list[str]] = {}
+    place = ""
     for key in second:
         if key in there:
-            at = order.index(key) + 1
+            place = key
         elif key in found:
-            while at < len(order) and order[at] not in own:
-                at += 1
-            order.insert(at, key)
-            at += 1
-    return {key: found[key] for key in order}
+            behind.setdefault(place, []).append(key)
+    merged: list[str] = []
+    waiting = behind.get("", [])
+    for key in order:
+        if key in own:
+            merged += waiting
+            waiting = behind.get(key, [])
+        merged.append(key)
+    return {key: found[key] for key in [*merged, *waiting]}
 
 
 def _told(clash: Clash) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_f3dx import _cassette
+from pytest_f3dx import _cassette, _yaml_read
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._git._merge3 import Clash, Conflict, merge3
 from pytest_f3dx._index import scan
+from pytest_f3dx._shape import ShapeError, mapping
 from pytest_f3dx.errors import CassetteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pytest_f3dx._git._merge3 import Piece
-    from pytest_f3dx._model import Interaction
+    from pytest_f3dx._model import Cassette, Interaction
 
 _NONE = b"\ninteractions: {}\n"
 _SOME = b"\ninteractions:\n"
@@ -30,22 +31,41 @@ class _Names(BlobStore):
         return name.encode()
 
 
+_Parsed = dict[bytes, "Interaction"]
+"""Interactions by their text: most stand in every version, and are parsed once."""
+
+
 class _Side:
     """One version of a cassette: what it says, and the text of each part."""
 
-    def __init__(self, data: bytes, path: Path) -> None:
+    def __init__(self, data: bytes, path: Path, parsed: _Parsed) -> None:
         """Read it.
 
         Raises:
             CassetteError: It is damaged, of another tool, or not laid out as we write it.
         """
         self.data = data.replace(b"\r\n", b"\n")
-        self.cassette = _cassette.load(self.data, path, _Names(Path()))
         spans = scan(self.data)
-        if list(spans) != list(self.cassette.interactions):
-            raise CassetteError(path, "the file was edited by hand")
         self.texts = {key: self.data[start:end] for key, (start, end) in spans.items()}
         self.head = self.data.partition(_SOME if spans else _NONE)[0]
+        try:
+            self.cassette = self._read(path, parsed)
+        except ShapeError as error:
+            raise CassetteError(path, str(error)) from error
+
+    def _read(self, path: Path, parsed: _Parsed) -> Cassette:
+        if not self.texts:
+            cassette = _cassette.load(self.data, path, _Names(path))
+            if cassette.interactions:
+                raise CassetteError(path, "the file was edited by hand")
+            return cassette
+        cassette = _cassette.read_header(self.head + b"\n", path)
+        for key, text in self.texts.items():
+            if text not in parsed:
+                fields = mapping(_yaml_read.load(text, path), (), required=(key,), optional=())
+                parsed[text] = _cassette.interaction(key, fields[key], _Names(path))
+            cassette.interactions[key] = parsed[text]
+        return cassette
 
 
 def merged(
@@ -66,8 +86,10 @@ def merged(
     Raises:
         CassetteError: One of them cannot be read as a cassette that we wrote.
     """
-    mine, yours = _Side(ours, path), _Side(theirs, path)
-    result = merge3(_Side(base, path).cassette if base else None, mine.cassette, yours.cassette)
+    parsed: _Parsed = {}
+    mine, yours = _Side(ours, path, parsed), _Side(theirs, path, parsed)
+    ancestor = _Side(base, path, parsed).cassette if base else None
+    result = merge3(ancestor, mine.cassette, yours.cassette)
     if isinstance(result, Conflict):
         return _conflicting(result, mine, yours, marker), list(result.why)
     head = mine.head if result.test == mine.cassette.test else yours.head
