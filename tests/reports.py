@@ -134,7 +134,7 @@ REMOVED = InteractionChange(
     Side("b3:" + "22" * 32),
     None,
     (),
-    (Entry("body", "body", "removed", (), "", (Blob("application/pdf", 900, "", ""),)),),
+    (Entry("body", "body", "removed", (), "", (Blob("application/pdf", 900, "99" * 32),)),),
 )
 TESTS = (
     TestChange(

@@ -530,8 +530,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         name, _, anchor = target.partition("#")
         path = page.parent / name if name else page
         assert path.is_file(), target
-        headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8", "replace"), re.MULTILINE)  # or a picture
         assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """Each picture of the docs is a PNG of less than 200 KB that a page shows."""
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pictures = list((ROOT / "docs" / "img").iterdir())
+    assert pictures
+    for picture in pictures:
+        assert f"](img/{picture.name})" in text
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert picture.stat().st_size < 200_000
 
 
 def test_no_page_names_a_machine() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,67 +15,22 @@ from hypothesis import strategies as st
 
 from pytest_f3dx import _cassette
 from pytest_f3dx._blobs import BlobStore
+from pytest_f3dx._fingerprint import fingerprint_request
 from pytest_f3dx._git import _install
 from pytest_f3dx._git._attributes import with_block, without_block
 from pytest_f3dx._git._install import settings as git_settings
+from pytest_f3dx._model import Interaction, Request, Response
 from pytest_f3dx.cli import main
-from tests.test_merge3 import cassette, said
+from tests.repositories import NAME, Repository
+from tests.test_merge3 import JSON, cassette, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_f3dx._model import Cassette
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True)
-NAME = "cassettes/tests/test_chat/test_greets.yaml"
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(4000)
-
-
-class Repository:
-    """A repository of git in a directory of its own, with no configuration but its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-        self.git("init", "-q", "-b", "main")
-        self.git("config", "user.name", "A")
-        self.git("config", "user.email", "a@example.org")
-
-    def git(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=self.path, capture_output=True, text=True, encoding="utf-8"
-        )
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done.stdout + done.stderr
-
-    def save(self, of: Cassette, name: str = NAME) -> None:
-        """Write a cassette and commit all there is."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        blobs = BlobStore(self.path / "cassettes" / "_blobs")
-        path.write_text(_cassette.dump(of, blobs), encoding="utf-8")
-        blobs.flush()
-        self.commit()
-
-    def load(self, name: str = NAME) -> Cassette:
-        path = self.path / name
-        return _cassette.load(path.read_bytes(), path, BlobStore(self.path / "cassettes" / "_blobs"))
-
-    def commit(self) -> None:
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", "more")
-
-    def branch(self, name: str, of: Cassette) -> None:
-        """Record a cassette on a branch of its own."""
-        self.git("switch", "-q", "-c", name, "main")
-        self.save(of)
-
-    def branches(self, base: Cassette, ours: Cassette, theirs: Cassette) -> None:
-        """Make a history in which two branches have changed a cassette; ours is checked out."""
-        self.save(base)
-        self.branch("theirs", theirs)
-        self.branch("ours", ours)
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +97,21 @@ def test_git_rebases_picks_and_stashes_by_interaction(installed: Repository) -> 
     assert installed.load() == cassette(said("a"), said("c"), said("b"))
 
 
+def test_git_merges_branches_that_were_merged_both_ways(installed: Repository) -> None:
+    """Where the common ancestors themselves conflict, the merge is still one of interactions."""
+    resolved = cassette(said("a", "no"))
+    installed.branches(cassette(said("a")), cassette(said("a", "no")), cassette(said("a", "never")))
+    heads = [installed.git("rev-parse", name).strip() for name in ("ours", "theirs")]
+    for name, other, more in (("ours", heads[1], "b"), ("theirs", heads[0], "c")):
+        installed.git("switch", "-q", name)
+        installed.git("merge", other, code=1)
+        installed.save(resolved)
+        installed.save(cassette(said("a", "no"), said(more)))
+    told = installed.git("merge", "--no-edit", "ours")
+    assert "line by line" not in told
+    assert installed.load() == cassette(said("a", "no"), said("c"), said("b"))
+
+
 def test_git_unites_files_that_both_branches_began(installed: Repository) -> None:
     """Without a common ancestor the file is the union."""
     installed.branch("theirs", cassette(said("b")))
@@ -204,6 +175,68 @@ def test_driver_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "\x1b" not in "".join(capsys.readouterr())
 
 
+# -- showing -----------------------------------------------------------------------------------------
+
+
+def chat(prompt: str, answer: str, *, made: str, streamed: bool = False) -> Interaction:
+    """Make a chat completion, in one piece or as a stream of words."""
+    body = {"model": "m", "messages": [{"role": "user", "content": prompt}], "stream": streamed}
+    request = Request("POST", "https://api.test/v1/chat/completions", JSON, json.dumps(body).encode())
+    whole = {"role": "assistant", "content": answer}
+    said = [{"choices": [{"index": 0, "message": whole, "finish_reason": "stop"}]}]
+    if streamed:
+        said = [{"choices": [{"index": 0, "delta": {"content": f"{word} "}}]} for word in answer.split()]
+    events = [json.dumps({"id": made, "object": "chat.completion", **one}) for one in said]
+    text = "".join(f"data: {event}\n\n" for event in events) + "data: [DONE]\n\n" if streamed else events[0]
+    headers = (("content-type", "text/event-stream"),) if streamed else JSON
+    return Interaction(fingerprint_request(request), request, [Response(200, "OK", headers, text.encode())])
+
+
+def changed_lines(text: str) -> list[str]:
+    """Return the lines that a diff takes away or adds, without their blanks."""
+    return [line[0] + line[1:].strip() for line in text.splitlines() if re.match(r"[-+](?![-+]{2} )", line)]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_git_shows_a_conversation(streamed: bool, installed: Repository) -> None:
+    """`git diff`, `git show` and `git log -p` say what was said, and nothing of ids; a stream is put together."""
+    old = cassette(chat("Hi", "Hello there", made="cmpl-1", streamed=streamed))
+    new = cassette(chat("Hi", "Good day", made="cmpl-2", streamed=streamed))
+    installed.save(old)
+    (installed.path / NAME).write_text(_cassette.dump(new, BlobStore(installed.path)), encoding="utf-8")
+    diff = installed.git("diff")
+    said = [line.split(maxsplit=1) for line in changed_lines(diff)]
+    assert [(line[0], line[-1]) for line in said] == [
+        ("-assistant", "Hello there"),
+        ("+assistant", "Good day"),
+    ]
+    assert "cmpl-" not in diff
+    installed.commit()
+    assert changed_lines(installed.git("show")) == changed_lines(diff)
+    assert "+assistant" in "".join(changed_lines(installed.git("log", "-p", "-1")))
+    assert "cmpl-2" in installed.git("diff", "--no-textconv", "HEAD~1")
+    installed.git(
+        "rev-parse", "--verify", "refs/notes/textconv/f3dx"
+    )  # and the next time it comes from there
+
+
+def test_git_shows_ids_alone_as_no_difference(installed: Repository) -> None:
+    """Where only an id differs, there is nothing to read."""
+    installed.save(cassette(chat("Hi", "Hello", made="cmpl-1")))
+    installed.save(cassette(chat("Hi", "Hello", made="cmpl-2")))
+    assert not changed_lines(installed.git("show"))
+
+
+def test_git_shows_what_is_no_cassette(installed: Repository) -> None:
+    """A damaged file is shown as it is: the user has to see it to mend it."""
+    installed.save(cassette(said("a")))
+    file = installed.path / NAME
+    file.write_text(file.read_text(encoding="utf-8") + "<<<<<<< ours\n\x1b[31m", encoding="utf-8")
+    shown = installed.git("diff")
+    assert "+<<<<<<< ours" in shown
+    assert "\x1b" not in shown
+
+
 # -- what is written, and taken out again ------------------------------------------------------------
 
 
@@ -252,7 +285,7 @@ def test_uninstall_leaves_no_trace(
     capsys.readouterr()
     assert main(["install-git", "--uninstall"]) == 0
     out = capsys.readouterr().out
-    assert out.count("git config ") == 4
+    assert out.count("git config ") == 5
     assert "refs/notes/textconv/f3dx: removed" in out
     assert repository.git("config", "diff.f3dx.xfuncname") == "^user\n"
     repository.git("config", "--unset", "diff.f3dx.xfuncname")

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+from pytest_f3dx import _cassette
+from pytest_f3dx._blobs import BlobStore
+from pytest_f3dx._fingerprint import fingerprint_request
+from pytest_f3dx._model import Cassette, Interaction, Request, Response
 from pytest_f3dx._render import _html_parts
 from pytest_f3dx._render._html import render
 from pytest_f3dx._render._html_text import MOST_CHARACTERS, side, whole
 from pytest_f3dx._review._model import Context, Entry, Piece, Report, TestChange
+from pytest_f3dx.cli import main
 from tests import reports
+from tests.test_merge3 import JSON
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 VOID = {"meta", "img", "input"}
@@ -242,3 +251,22 @@ def test_entry_without_text_is_written() -> None:
     entry = Entry("body", "body", "changed", (), "", (reports.blob("ab"),))
     one = replace(reports.CHANGED, request=(entry, Entry("header", "accept", "added")), answer=(), drift=())
     assert page(Report("a", "b", (TestChange("t", "c", "changed", interactions=(one,)),))).all("img")
+
+
+def test_diff_writes_the_page(tmp_path: Path) -> None:
+    """The command writes the page to a file; a picture out of the cassettes' blobs is in it."""
+    for name, picture in (("old", reports.BLUE), ("new", reports.RED)):
+        image = base64.b64encode(picture + bytes(range(256)) * 8).decode()
+        content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}]
+        body = {"model": "m", "messages": [{"role": "user", "content": content}]}
+        request = Request("POST", reports.CHAT, JSON, json.dumps(body).encode())
+        key = fingerprint_request(request)
+        blobs = BlobStore(tmp_path / name / "_blobs")
+        text = _cassette.dump(Cassette("t.py::t", {key: Interaction(key, request, [Response(204)])}), blobs)
+        blobs.flush()
+        (tmp_path / name / "t.yaml").write_text(text, encoding="utf-8")
+    output = tmp_path / "report.html"
+    names = [str(tmp_path / "old"), str(tmp_path / "new")]
+    assert main(["diff", *names, "--format", "html", "--output", str(output)]) == 1
+    found = Page(output.read_text(encoding="utf-8"))
+    assert len({image["src"] for image in found.all("img")}) == 2

@@ -34,6 +34,9 @@ def settings() -> dict[str, str]:
         "diff.f3dx.textconv": f'f() {{ {command} textconv "$1" || cat "$1"; }}; f',
         "diff.f3dx.cachetextconv": "true",
         "merge.f3dx.name": "pytest-f3dx: by interaction",
+        # Of branches that were merged both ways, git merges the ancestors first. That merge must not leave
+        # markers, or there is no ancestor to read: "binary" takes the ancestors' own.
+        "merge.f3dx.recursive": "binary",
         "merge.f3dx.driver": f"{merge}; s=$?; test $s -lt {_NOT_FOUND} || {{ {_LINES}; s=$?; }}; exit $s",
     }
 

@@ -7,16 +7,16 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from pytest_f3dx._render import _html_charts
+from pytest_f3dx._render import _facts, _html_charts
 from pytest_f3dx._render._html_parts import Parts, signed
 from pytest_f3dx._render._html_text import el, escaped
-from pytest_f3dx._review._model import ADDED, CHANGED, DAMAGED, REMOVED, RENAMED
+from pytest_f3dx._review._model import ADDED, CHANGED, DAMAGED, NOISE, REMOVED, RENAMED
 
 if TYPE_CHECKING:
     from pytest_f3dx._review._model import Context, Report
 
 _MOST_OPEN = 8  # tests whose details are open from the start
-_STATUSES = (CHANGED, ADDED, REMOVED, RENAMED, DAMAGED, "noise")
+_STATUSES = (CHANGED, ADDED, REMOVED, RENAMED, DAMAGED, NOISE)
 _PARTS = ("request", "answer")
 _KEYS = (("/", "filter"), ("j", "next test"), ("k", "previous test"), ("Enter", "open or close"))
 
@@ -85,7 +85,7 @@ def _summary(report: Report) -> str:
         cards.append(_card(signed((new or 0) - (old or 0)), f"tokens{_percent(old, new)}"))
     if sums.cost_usd_old is not None or sums.cost_usd_new is not None:
         delta = (sums.cost_usd_new or 0) - (sums.cost_usd_old or 0)
-        dollars = f"{'−' if delta < 0 else '+'}${abs(delta):.6f}"
+        dollars = f"{'−' if delta < 0 else '+'}{_facts.dollars(abs(delta))}"
         cards.append(_card(dollars, f"estimated cost{_percent(sums.cost_usd_old, sums.cost_usd_new)}"))
     return el("ul", *cards, class_="cards", aria_label="summary")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_f3dx._render import _facts
 from pytest_f3dx._render._html_parts import anchor, signed, tokens
 from pytest_f3dx._render._html_text import el, escaped
 
@@ -44,7 +45,7 @@ def _cost(sums: Totals) -> str:
     if sums.cost_usd_old is None and sums.cost_usd_new is None:
         return ""
     pairs = (("before", sums.cost_usd_old or 0), ("after", sums.cost_usd_new or 0))
-    bars: list[_Bar] = [(name, [("cost", value)], f"${value:.6f}") for name, value in pairs]
+    bars: list[_Bar] = [(name, [("cost", value)], _facts.dollars(value)) for name, value in pairs]
     return _chart("Estimated cost", bars, "at list prices, in US dollars")
 
 

@@ -7,6 +7,7 @@ import json
 from hashlib import blake2s
 from typing import TYPE_CHECKING
 
+from pytest_f3dx._render import _facts
 from pytest_f3dx._render._html_text import el, escaped, side, whole
 from pytest_f3dx._review._model import ADDED, CHANGED, DAMAGED, REMOVED, RENAMED
 
@@ -74,7 +75,7 @@ class Parts:
             "section",
             title,
             el("p", escaped(each.note), class_="note") if each.note and not is_alone else "",
-            _facts(each.old, each.new),
+            _used(each.old, each.new),
             self._section("Request", each.request, each.kind),
             self._section("Answer", each.answer, each.kind),
             _paths(_DIFFER, each.drift),
@@ -118,8 +119,8 @@ class Parts:
         told = blob.media or "unknown type"
         if blob.url:
             return el("figure", el("figcaption", escaped(told), " ", el("code", escaped(blob.url))))
-        told = f"{told}, {size(blob.size_bytes)}"
-        code = f"b3:{blob.digest[:9]}…" if blob.digest else "in the cassette itself"
+        told = f"{told}, {_facts.size(blob.size_bytes) if blob.size_bytes else 'not there'}"
+        code = f"b3:{blob.digest[:9]}…" if blob.digest else ""
         path = el("code", escaped(blob.path), class_="path") if blob.path else ""
         caption = el("figcaption", escaped(told), " ", el("code", escaped(code)), path)
         return el("figure", self._picture(blob, told), caption)
@@ -146,14 +147,6 @@ def badge(kind: str) -> str:
     """Write what happened to something: a sign and a word, for whoever does not see the colour."""
     sign = el("span", _SIGNS.get(kind, ""), aria_hidden="true")
     return el("span", sign, " ", escaped(kind), class_=f"badge {kind}")
-
-
-def size(count: int) -> str:
-    """Write a size for people."""
-    for unit, factor in (("MiB", 1024 * 1024), ("KiB", 1024)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def tokens(sides: Iterable[Side | None]) -> int | None:
@@ -216,22 +209,22 @@ def _delta(test: TestChange) -> str:
     return el("span", f"{signed(new - old)} tokens", class_=f"delta {'up' if new > old else 'down'}")
 
 
-_FACTS: tuple[tuple[str, Callable[[Side], float | str | None], str], ...] = (
+_USED: tuple[tuple[str, Callable[[Side], float | str | None], str], ...] = (
     ("model", lambda one: one.model or None, "{}"),
     ("answers", lambda one: one.responses if one.responses != 1 else None, "{:,}"),
     ("tokens in", lambda one: one.tokens_in, "{:,}"),
     ("tokens out", lambda one: one.tokens_out, "{:,}"),
-    ("cost", lambda one: one.cost_usd, "${:.6f}"),
+    ("estimated cost", lambda one: None if one.cost_usd is None else _facts.dollars(one.cost_usd), "{}"),
     ("time", lambda one: one.took_ms, "{:,} ms"),
 )
 
 
-def _facts(old: Side | None, new: Side | None) -> str:
+def _used(old: Side | None, new: Side | None) -> str:
     facts = [
         _fact(
             name, form, *(None if one is None else get(one) for one in (old, new)), is_pair=bool(old and new)
         )
-        for name, get, form in _FACTS
+        for name, get, form in _USED
     ]
     return el("ul", *facts, class_="facts") if any(facts) else ""
 
