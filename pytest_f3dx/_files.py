@@ -54,6 +54,27 @@ def read_bytes(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> bytes:
         os.close(descriptor)
 
 
+def check_inside(path: Path, root: Path) -> None:
+    """Refuse a path that a symbolic link leads out of a directory, which may be a link itself.
+
+    Args:
+        path: Below the root.
+        root: The directory.
+
+    Raises:
+        CassetteAccessError: It is outside.
+    """
+    at, top = str(path), str(root)
+    while len(at) > len(top) and not os.path.islink(at):  # noqa: PTH114 - every replay passes here
+        at = os.path.dirname(at)  # noqa: PTH120
+    if len(at) <= len(top):
+        return  # no link on the way: two or three calls instead of one for every directory above
+    real = os.path.realpath(root)
+    if os.path.commonpath([real, os.path.realpath(path)]) != real:
+        what = "a symbolic link leads out of the cassette directory"
+        raise CassetteAccessError(path, what, ("link", at), ("fix", "put the file in the place of the link"))
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace a file durably; after a crash there is the old content or the new one, never a mixture.
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT = "f3dx-pending/1"
 FOLDER = ".pending"
 _ALONE = "setup-"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor does a FIFO keep us waiting
 _STALE_MARK_S = 86_400  # marks of runs that ended a day ago are swept
 
 
@@ -108,19 +109,34 @@ def _line(data: bytes) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(data), data)
 
 
-def _facts(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the facts of a journal; a torn last line was never acknowledged and is left out."""
-    *lines, torn = path.read_bytes().split(b"\n")
+def _exchanges(path: Path) -> Iterator[Exchange]:
+    """Yield the exchanges of a journal; a torn last line was never acknowledged and is left out."""
+    from pytest_f3dx._files import read_bytes  # a replay never comes here
+    from pytest_f3dx._sound import is_sound
+
+    *lines, torn = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
         crc, _, data = line.partition(b" ")
         if crc != b"%08x" % zlib.crc32(data):
-            raise PendingError(
-                "a journal of pending exchanges is damaged",
-                ("journal", f"{path}:{number}"),
-                ("fix", "remove this line to keep the others, or the file to record anew"),
-            )
-        yield json.loads(data)
+            raise _damaged(path, number)
+        try:
+            fact = json.loads(data)
+            if "format" not in fact:
+                exchange = _decode(fact)
+                if not is_sound(exchange):
+                    raise _damaged(path, number)
+                yield exchange
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise _damaged(path, number) from error
     del torn
+
+
+def _damaged(path: Path, line: int) -> PendingError:
+    return PendingError(
+        "a journal of pending exchanges is damaged",
+        ("journal", f"{path}:{line}"),
+        ("fix", "remove this line to keep the others, or the file to record anew"),
+    )
 
 
 class Journal:
@@ -205,10 +221,20 @@ class Journal:
                 os.ftruncate(handle, start)
             raise
 
+    def _refuse_links(self) -> None:
+        """Refuse directories that are links: they could lead anywhere, and what is in them is removed."""
+        for folder in (self._pending, self.folder):
+            if folder.is_symlink():
+                raise PendingError(
+                    "the directory of pending exchanges is a symbolic link",
+                    ("journal", str(folder)),
+                    ("fix", "remove the link"),
+                )
+
     def _make_folder(self) -> None:
         self.folder.mkdir(exist_ok=True)
         ignore = self._pending / ".gitignore"
-        if not ignore.exists():
+        if not os.path.lexists(ignore):
             ignore.write_bytes(b"# pending exchanges are never committed\n*\n")
 
     def _open_own(self) -> int:
@@ -232,17 +258,20 @@ class Journal:
         found: list[Exchange] = []
         if not self.folder.is_dir():
             return found
+        self._refuse_links()
         for path in sorted(self.folder.glob("*.jsonl")):
             if path != self._own_path and self._hold(path):
-                found += [_decode(fact) for fact in _facts(path) if "format" not in fact]
+                found += _exchanges(path)
         return found
 
     def _hold(self, path: Path) -> bool:
         """Lock a journal; False if a living process has it or has just settled it."""
         try:
-            handle = os.open(path, os.O_RDWR)
+            handle = os.open(path, os.O_RDWR | _NO_LINK)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise self._refused(error) from error
         if try_lock(handle) and path.exists():
             self._held[path] = handle
             return True
@@ -291,6 +320,7 @@ class Journal:
     @contextmanager
     def rewriting(self) -> Iterator[None]:
         """Hold the lock under which a cassette is read, merged and replaced."""
+        self._refuse_links()
         self._pending.mkdir(parents=True, exist_ok=True)
         with locked(self._pending / "lock"):
             self._make_folder()
@@ -299,6 +329,7 @@ class Journal:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Let no other process record into the cassette meanwhile: one pays, the others replay."""
+        self._refuse_links()
         self._pending.mkdir(parents=True, exist_ok=True)
         with locked(self._pending / f"{_ALONE}{self.folder.name}"):
             yield
@@ -310,14 +341,14 @@ def tidy(root: Path, run: str) -> None:
     What cannot be removed stays: nothing depends on it.
     """
     pending = root / FOLDER
-    if pending.is_dir():
+    if pending.is_dir() and not pending.is_symlink():
         with suppress(OSError, F3dxError):
             _tidy(pending, run)
 
 
 def _tidy(pending: Path, run: str) -> None:
     with locked(pending / "lock"):
-        for mark in pending.glob("*/run-*"):
+        for mark in (path for path in pending.glob("*/run-*") if not path.parent.is_symlink()):
             if mark.name == f"run-{run}" or time.time() - mark.stat().st_mtime > _STALE_MARK_S:
                 mark.unlink(missing_ok=True)
         for folder in pending.iterdir():

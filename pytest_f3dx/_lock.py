@@ -52,10 +52,10 @@ def locked(path: Path) -> Iterator[None]:
         path: Made if it is not there; nothing is ever written into it.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made, or is a symbolic link.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             _lock(handle, wait=True)
             if _is_still(path, handle):

@@ -18,7 +18,7 @@ from pytest_f3dx._journal import Exchange
 from pytest_f3dx._model import Failure, Request, Response, as_stored
 from pytest_f3dx._routing import Ticket
 from pytest_f3dx._usage import tokens
-from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, Refusal
+from pytest_f3dx.errors import CassetteMiss, F3dxError, MissError, PendingError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -234,13 +234,23 @@ class Recorder:
         if not waiting:
             return None
         exchange = replace(waiting[0], seq=ticket.seq)
-        # Of another process, and of a file that anybody can write.
-        self._gate().exchange(exchange.request, exchange.response, str(self._journal.folder))
+        self._check_pending(exchange)
         del waiting[0]
         self._used.append(exchange)
         self._facts.resumed += 1
         self._fresh.setdefault(ticket.fingerprint, exchange.response)
         return exchange.response
+
+    def _check_pending(self, exchange: Exchange) -> None:
+        """Refuse what no recording has written: anybody can write a journal."""
+        folder = str(self._journal.folder)
+        if self._fingerprint(exchange.request) != exchange.fingerprint:
+            raise PendingError(
+                "a pending exchange has the fingerprint of another request",
+                ("journal", folder),
+                ("fix", "remove the directory to ask anew"),
+            )
+        self._gate().exchange(exchange.request, exchange.response, folder)
 
     def _from_this_test(self, key: str) -> Response | None:
         return self._fresh.get(key) if self._config.repeats == "first" else None

@@ -97,9 +97,10 @@ class Store:
         Raises:
             CassetteError: It cannot be read or understood.
         """
-        from pytest_f3dx._files import read_bytes  # tests that send nothing never open a cassette
+        from pytest_f3dx._files import check_inside, read_bytes  # tests that send nothing open no cassette
         from pytest_f3dx._index import LazyCassette
 
+        check_inside(self.path, self._root)
         try:
             data = read_bytes(self.path)
         except (FileNotFoundError, CassetteAccessError):
@@ -116,7 +117,12 @@ class Store:
     def _blobs(self) -> BlobStore:
         from pytest_f3dx._blobs import BlobStore
 
-        return BlobStore(self._root / "_blobs")
+        root = self._root / "_blobs"
+        if root.is_symlink():
+            from pytest_f3dx._files import check_inside
+
+            check_inside(root, self._root)
+        return BlobStore(root)
 
     def _foreign(self, data: bytes) -> View | None:
         """Return the view of a cassette of vcrpy; None if it is none."""
@@ -247,8 +253,9 @@ class Store:
 
     def _write(self, cassette: Cassette, look: Look) -> None:
         from pytest_f3dx._cassette import dump
-        from pytest_f3dx._files import write_atomic
+        from pytest_f3dx._files import check_inside, write_atomic
 
+        check_inside(self.path, self._root)
         blobs = self._blobs()
         text = dump(cassette, blobs)
         look(str(self.path), text, blobs.pending)

@@ -51,7 +51,7 @@ def load(data: bytes) -> dict[str, Any] | None:
     indent = len(data) - len(data.lstrip(b" "))
     try:
         value, end = _mapping(data, 0, indent)
-    except (_DoubtError, UnicodeDecodeError):
+    except (_DoubtError, ValueError):  # no UTF-8, or a number of thousands of digits
         return None
     return value if end == len(data) else None
 

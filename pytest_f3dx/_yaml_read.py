@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_DEPTH = 128
+# What aliases may add up to, a unit for a value and for 16 characters: 2 KB of aliases of aliases stand for
+# 9**40 values, which the first message that shows one would write out; a body named often is many bodies.
+_ALIAS_BUDGET = 1_000_000
+_MAX_NUMBER_CHARACTERS = 1000  # hexadecimal and base 60 numbers are converted however long, but not printed
 _TOO_DEEP = f"nested too deeply, beyond {MAX_DEPTH} levels"
 RECORD_AGAIN = "restore it from version control, or delete it and record it again with --f3dx-record=once"
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -120,6 +124,7 @@ class _Composer:
         self._path = path
         self._foreign = foreign
         self._anchors: dict[str, object] = {}
+        self._left = _ALIAS_BUDGET
 
     def document(self) -> object:
         """Return the value of the one document; None if there is none."""
@@ -217,6 +222,9 @@ class _Composer:
             raise self._error(
                 f"the alias *{event.anchor} has no finished anchor before it", event, RECORD_AGAIN
             )
+        self._left = _spent(value, self._left)
+        if self._left < 0:
+            raise self._error("the aliases stand for too much", event, RECORD_AGAIN)
         return value
 
     def _key(self, value: object, into: dict[object, object], event: _Event) -> str:
@@ -234,6 +242,21 @@ class _Composer:
         return CassetteError(self._path, what, ("fix", fix), line=_line(event))
 
 
+def _spent(value: object, budget: int) -> int:
+    """Take what a value written out would cost from a budget; stops at once when that is used up."""
+    waiting = [value]
+    while waiting and budget >= 0:
+        one = waiting.pop()
+        budget -= 1
+        if isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, (str, bytes)):
+            budget -= len(one) // 16
+    return budget
+
+
 def resolve(text: str) -> object:
     """Give a plain scalar its type, by the rules of YAML 1.1 as PyYAML has them.
 
@@ -247,6 +270,9 @@ def resolve(text: str) -> object:
     resolvers, construct = _yaml_1_1()
     for tag, pattern in resolvers.get(text[:1], ()):
         if pattern.match(text):
+            if len(text) > _MAX_NUMBER_CHARACTERS:
+                message = f"it has {len(text)} characters"
+                raise ValueError(message)
             return construct(tag, text)
     return text
 

@@ -42,8 +42,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LABEL_WIDTH = 10
-# C0 and C1 controls except tab and newline, and bidirectional overrides: no cassette drives a terminal.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls except tab and newline, line separators, bidirectional marks and overrides: no cassette
+# drives a terminal. Lone surrogates (of JSON, of file names that are no UTF-8) cannot be printed at all.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: str) -> str:
