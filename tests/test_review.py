@@ -6,23 +6,26 @@ import base64
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_f3dx._llm._blocks import attachment
 from pytest_f3dx._model import Failure, Interaction, Request, Response
 from pytest_f3dx._review._cassettes import NOTHING, open_cassette
 from pytest_f3dx._review._changes import Comparer, Difference
 from pytest_f3dx._review._model import Blob, Entry, InteractionChange, Report, TestChange
 from pytest_f3dx._review._pairing import address, pair
+from pytest_f3dx._review._payloads import Payloads
 from pytest_f3dx._review._pieces import pieces
+from pytest_f3dx._review._sources import disk_file
 from tests.reviewing import JSON, URL, answer_of, body_of, chat, interaction, many, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pytest_f3dx._llm._blocks import Attachment
 
@@ -280,6 +283,26 @@ def test_query_and_headers() -> None:
     assert change.request[0].part == "url"
 
 
+def test_headers_of_answers() -> None:
+    """Another content type or redirection is a change, any other header is noise."""
+
+    def answered(*headers: tuple[str, str]) -> Interaction:
+        return interaction(Request("GET", "https://x.example/a"), Response(302, "", headers))
+
+    old = answered(("content-type", "text/html"), ("location", "/b"), ("vary", "a"), ("age", "1"))
+    change = only(old, answered(("content-type", "text/plain"), ("vary", "b"), ("via", "c")))
+    assert told(change.answer) == [
+        ("header", "content-type", "[-text/html-]{+text/plain+}"),
+        ("header", "location", "[-/b-]"),
+    ]
+    assert [(place.path, place.kind) for place in change.ignored] == [
+        ("headers.vary", "changed"),
+        ("headers.age", "removed"),
+        ("headers.via", "added"),
+    ]
+    assert compared([answered(("age", "1"))], [answered(("age", "2"))]).noisy == 1
+
+
 # -- payloads ------------------------------------------------------------------------------------------
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
@@ -330,6 +353,31 @@ def test_a_binary_answer_that_is_a_blob(tmp_path: Path) -> None:
     assert len(entry.old_blobs) == len(entry.new_blobs) == 1
     (change,) = Comparer(named, named).cassettes(NOTHING, sides[1]).interactions
     assert len(change.answer[0].new_blobs) == 1
+
+
+def test_payloads_give_what_stands_in_the_cassette_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small payload is kept for those who show it; beyond a limit, or of other content, it is not."""
+    file = disk_file(Path("a.yaml"), "a.yaml")
+    payloads = Payloads()
+    one = attachment(base64.b64encode(PNG).decode(), "image/png")
+    blob = payloads.blob(one, file)
+    assert (blob.size_bytes, blob.path, payloads.read(blob)) == (len(PNG), "", PNG)
+    assert payloads.blob(one, file) == blob
+    link = payloads.blob(attachment("https://x.example/a.png", ""), file)
+    assert (link.url, payloads.read(link)) == ("https://x.example/a.png", None)
+    monkeypatch.setattr("pytest_f3dx._review._payloads._KEPT_BYTES", 10)
+    other = payloads.blob(attachment(base64.b64encode(PNG[::-1]).decode(), ""), file)
+    assert payloads.read(other) is None
+
+
+def test_long_strings_that_are_no_payloads() -> None:
+    """Prose and things that only look like base64 stay text."""
+    for text in ("word " * 200, "x" * 600 + "!", "line\n" * 200):
+        old, new = (
+            get(json.dumps({"a": value}).encode(), kind="application/json") for value in (text, text + "z")
+        )
+        (entry,) = only(old, new).answer
+        assert (entry.old_blobs, entry.new_blobs, entry.old) == ((), (), text)
 
 
 # -- pairs ---------------------------------------------------------------------------------------------
@@ -485,6 +533,8 @@ interactions:
     assert secret not in repr(change)
     assert "[redacted" in change.request[1].new
     assert cassette.raw(cassette.fingerprints[0]) is None
+    found = Comparer(named, named).cassettes(cassette, open_cassette(text.encode(), "b.yaml"))
+    assert (found.interactions, found.unchanged, found.noisy) == ([], 1, 0)
 
 
 def test_names_of_blobs_are_checked() -> None:

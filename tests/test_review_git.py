@@ -424,6 +424,35 @@ def test_an_object_that_the_clone_lacks(repo: Repo) -> None:
     assert "git has no content for cassettes/a.yaml" in test.problems[0]
 
 
+def test_git_fails_midway(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What git says when a later command fails is passed on."""
+    from pytest_f3dx.errors import ReviewError
+
+    with Git(repo.path) as git, pytest.raises(ReviewError, match="git ls-tree fails"):
+        git.files("nowhere", [])
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ReviewError, match="git is not installed"):
+        git.tracked([])
+
+
+def test_unreadable_files_in_directories(tmp_path: Path) -> None:
+    """A file that cannot be read is told of when its turn comes."""
+    for side in ("old", "new"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.yaml").symlink_to("nowhere")
+    report = reviewed(Repo(tmp_path), "old", "new")
+    assert became(report) == [("a.yaml", "damaged")]
+
+
+def test_small_blobs_are_no_pointers(repo: Repo) -> None:
+    """A blob that is shorter than a pointer has its own size."""
+    repo.write("p.yaml", chat(picture(PICTURE), "A cat."))
+    (path,) = repo.blobs.rglob("*.png")
+    path.write_bytes(b"short")
+    (test,) = reviewed(repo).tests
+    assert test.interactions[0].request[1].new_blobs[0].size_bytes == 5
+
+
 def test_odd_names(repo: Repo) -> None:
     """Names with blanks, quotes, letters of all kinds and line ends come through."""
     names = ["a b.yaml", 'q"uote.yaml', "übung.yaml", "line\nend.yaml", "-dash.yaml"]

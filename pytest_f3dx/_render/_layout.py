@@ -87,7 +87,7 @@ class Paint:
     def _atoms(self, pieces: Iterable[Piece], room: int) -> Iterator[tuple[str, str]]:
         """Yield words, blanks and line ends; a word longer than a line in parts."""
         for piece in pieces:
-            text = printable(piece.text).expandtabs(4)
+            text = printable(piece.text.replace("\r\n", "\n")).expandtabs(4)
             if not self.colour and piece.kind in _MARKS:
                 text = text.join(_MARKS[piece.kind])
             for atom in _ATOM.findall(text):

@@ -11,7 +11,7 @@ from pytest_f3dx._diff._sides import side
 from pytest_f3dx._diff._structured import compare_structured
 from pytest_f3dx._llm._answer import assemble
 from pytest_f3dx._llm._prompt import read_prompt
-from pytest_f3dx._model import Drift, header
+from pytest_f3dx._model import Change, Drift, header
 from pytest_f3dx._review._bodies import body_entries, change_entries
 from pytest_f3dx._review._entries import answer_entries, entry, prompt_entries
 from pytest_f3dx._review._model import ADDED, CHANGED, REMOVED, Entry, InteractionChange, Side
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from pytest_f3dx._llm._blocks import Attachment
     from pytest_f3dx._llm._model import Answer
     from pytest_f3dx._llm._prompt import Prompt
-    from pytest_f3dx._model import Change, Interaction, Request, Response
+    from pytest_f3dx._model import Interaction, Request, Response
     from pytest_f3dx._review._cassettes import Opened
     from pytest_f3dx._review._model import Blob
 
     Named = Callable[[Attachment], Blob]
 
+_SAYING = {"content-type", "location"}  # headers of an answer whose change is no noise
 _MANY = re.compile(r"^\$\.([A-Za-z_]+)")
 
 
@@ -189,14 +190,17 @@ class Comparer:
     def _answer(
         self, old: Response | None, new: Response | None, uri: str, label: str
     ) -> tuple[list[Entry], Drift]:
+        found: list[Entry] = []
         if old and new:
             drift = self._drift(old, new, uri)
+            found, others = _response_headers(old, new)
+            drift = replace(drift, ignored=(*drift.ignored, *others))
             if drift.ok:
-                return [], replace(drift, changes=(), ignored=(*drift.ignored, *drift.changes))
+                return found, replace(drift, changes=(), ignored=(*drift.ignored, *drift.changes))
         else:
             drift = Drift(ok=False, mode="structured")
         was, now = (_read(one, uri) for one in (old, new))
-        found = list(_status(old, new, label))
+        found += _status(old, new, label)
         found += answer_entries(was, now, label)
         if old and new:
             if not (found and (was or now)):  # no answer of a model, or a place of one that is not shown
@@ -220,6 +224,22 @@ def _pairs(
     came = [one for key in new.fingerprints if key not in kept and (one := new.get(key))]
     for i, j in pair([one.request for one in gone], [one.request for one in came]):
         yield (None if i is None else gone[i]), (None if j is None else came[j])
+
+
+def _response_headers(old: Response, new: Response) -> tuple[list[Entry], list[Change]]:
+    """Compare the headers of two answers: those that say something, and the others, which are noise."""
+    if old.failure or new.failure:  # which is told, and has no headers
+        return [], []
+    was, now = dict(old.headers), dict(new.headers)
+    told, others = [], []
+    for name in [*was, *(name for name in now if name not in was)]:
+        one, other = was.get(name), now.get(name)
+        if one != other and name in _SAYING:
+            told.append(entry("header", name, one, other, by_word=False))
+        elif one != other:
+            kind = "added" if one is None else "removed" if other is None else "changed"
+            others.append(Change(f"headers.{name}", kind, one, other, "info"))
+    return [one for one in told if one], others
 
 
 def _headers(old: dict[str, str], new: dict[str, str]) -> Iterator[Entry | None]:
