@@ -114,7 +114,7 @@ class FixtureRun(TestRun):
 
     def _mine(self, store: Store) -> Store:
         store.is_shared = not self._is_only
-        return store
+        return super()._mine(store)
 
     def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
         error = super()._explain(request, fingerprint, view)

@@ -30,7 +30,7 @@ from pytest_f3dx._model import Failure, Request, Response
 from pytest_f3dx.errors import F3dxError, PendingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path, PurePosixPath
 
 FORMAT = "f3dx-pending/1"
@@ -313,9 +313,26 @@ class Journal:
         """Whether this run has created or rewritten the cassette, in whatever worker."""
         return self._mark.exists()
 
-    def mark(self) -> None:
-        """Note for all workers of this run that the cassette is of this run; call it while `rewriting`."""
-        self._mark.touch()
+    def mark(self, origins: Mapping[str, Any] | None = None) -> None:
+        """Note for all workers of this run that the cassette is of this run; call it while `rewriting`.
+
+        Args:
+            origins: Where what this run has added comes from, fit for JSON; None: as noted before.
+        """
+        if origins is None:
+            self._mark.touch()
+            return
+        new = self._mark.with_suffix(".new")
+        new.write_bytes(json.dumps(origins).encode())
+        new.replace(self._mark)
+
+    def origins(self) -> dict[str, Any]:
+        """Return what `mark` has noted last; nothing if this run has not marked the cassette."""
+        try:
+            noted = self._mark.read_bytes()
+        except FileNotFoundError:
+            return {}
+        return dict(json.loads(noted)) if noted else {}
 
     @contextmanager
     def rewriting(self) -> Iterator[None]:
@@ -349,7 +366,7 @@ def tidy(root: Path, run: str) -> None:
 def _tidy(pending: Path, run: str) -> None:
     with locked(pending / "lock"):
         for mark in (path for path in pending.glob("*/run-*") if not path.parent.is_symlink()):
-            if mark.name == f"run-{run}" or time.time() - mark.stat().st_mtime > _STALE_MARK_S:
+            if mark.stem == f"run-{run}" or time.time() - mark.stat().st_mtime > _STALE_MARK_S:
                 mark.unlink(missing_ok=True)
         for folder in pending.iterdir():
             with suppress(OSError):

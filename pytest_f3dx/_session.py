@@ -92,6 +92,7 @@ class TestRun:
     """
 
     name = ""  # a fixture has one
+    order = 0  # place of the test in the order of collection
     __test__ = False  # not a test class, whatever pytest makes of its name
 
     def __init__(
@@ -195,6 +196,7 @@ class TestRun:
 
     def _mine(self, store: Store) -> Store:
         """Return the store to record into."""
+        store.order = self.order
         return store
 
     def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
@@ -336,7 +338,7 @@ class TestRun:
             Refusal: Nothing may be sent to it.
         """
         config = self.config()
-        if config.record != "none":
+        if config.record != "none" or self.watch is not None:  # --f3dx-diff asks again, on purpose
             return False
         from pytest_f3dx import _guard
 

@@ -65,6 +65,7 @@ class Store:
     Attributes:
         path: The file.
         is_shared: Whether tests share it by name.
+        order: Place of the test in the order of collection.
     """
 
     def __init__(self, root: Path, path: Path, config: Config, test: str, journal: Journal) -> None:
@@ -79,6 +80,8 @@ class Store:
         """
         self.path = path
         self.is_shared = config.name is not None
+        self.order = 0
+        self._seqs: dict[str, int] = {}
         self._config = config
         self._test = f"shared cassette {config.name}" if self.is_shared else test
         self._journal = journal
@@ -199,7 +202,9 @@ class Store:
             CassetteError: The file that is there cannot be understood, or the new one cannot be
                 written; the file is as it was, and the exchanges are still pending.
         """
+        exchanges = sorted(exchanges, key=lambda each: each.seq)
         new = _merge.grouped(exchanges)
+        self._seqs = {each.fingerprint: each.seq for each in reversed(exchanges)}
         with self._alone():
             view = self.view()
             old = view.load_all() if view else None
@@ -211,10 +216,30 @@ class Store:
             keeps = self.is_shared or not is_whole
             drop = [] if keeps else _merge.superseded(base, fresh, {*played, *new})
             interactions = _merge.merge(base, new, replayed=replayed, drop=drop).interactions
+            if self.is_shared:
+                interactions = self._arranged(interactions, new, base.interactions, replayed)
+            else:
+                self._journal.mark()
             merged = Cassette(self._test, interactions, *self._header())
-            self._journal.mark()
             self._write(merged, look)
             return merged
+
+    def _arranged(
+        self,
+        merged: dict[str, Interaction],
+        new: dict[str, Interaction],
+        before: Collection[str],
+        replayed: Collection[str],
+    ) -> dict[str, Interaction]:
+        """Put what several tests of this run have recorded into the order of collection; note who was who."""
+        from pytest_f3dx import _order
+
+        known = _order.from_plain(self._journal.origins())
+        interactions, known = _order.arranged(
+            merged, new, known, before=before, seqs=self._seqs, test=self.order, replayed=replayed
+        )
+        self._journal.mark(_order.as_plain(known))
+        return interactions
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -243,6 +268,8 @@ class Store:
 
         cassette = Cassette(self._test, new, *self._header())
         self._journal.mark()
+        if self.is_shared:
+            self._arranged(new, new, (), ())
         if old and not self._is_foreign and same_recording(old, cassette):
             return old  # only ids and clocks differ: the file stays as it was
         if new:

@@ -33,6 +33,7 @@ _INI: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _RUN_INI: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 _RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 _RUN: pytest.StashKey[TestRun] = pytest.StashKey()
+_ORDER: pytest.StashKey[int] = pytest.StashKey()
 _OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
 _SETTINGS: pytest.StashKey[tuple[list[pytest.Mark], dict[str, Any]]] = pytest.StashKey()
 _LATEST: pytest.StashKey[tuple[list[pytest.Mark], _config.Config]] = pytest.StashKey()
@@ -197,9 +198,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     flag, ini = config.getoption("--f3dx-record"), config.stash[_INI].get("record", "none")
     if config.getoption("--f3dx-diff"):
         flag = flag or "diff"  # what is replayed is sent as well, so it needs real keys
-    for item in items:
+    for order, item in enumerate(items):  # before anything shuffles them
         marker = _marker_settings(item)
         if marker is not None:
+            item.stash[_ORDER] = order
             names: list[str] = getattr(item, "fixturenames", [])
             if "f3dx_config" not in names[:1] and _has_own_fixture(item):
                 names.insert(0, "f3dx_config")
@@ -296,7 +298,9 @@ def _new_run(item: pytest.Item) -> TestRun:
     from pytest_f3dx._session import TestRun
 
     passes, edit = _hooks(item)
-    return TestRun(_place(item.config), item.nodeid, lambda: _settings(item), passes=passes, edit=edit)
+    run = TestRun(_place(item.config), item.nodeid, lambda: _settings(item), passes=passes, edit=edit)
+    run.order = item.stash.get(_ORDER, 0)
+    return run
 
 
 def _watch(config: pytest.Config) -> Watch | None:
@@ -323,6 +327,7 @@ def _new_fixture_run(
     place = _place(item.config)
     run = FixtureRun(place, configure=configure, has_workers=workers, passes=passes, edit=edit, **facts)
     run.watch = _watch(item.config)
+    run.order = item.stash.get(_ORDER, 0)
     return run
 
 
