@@ -73,6 +73,16 @@ def test_git_merges_what_two_branches_recorded(installed: Repository) -> None:
     assert not installed.git("status", "--porcelain")
 
 
+def test_names_reach_the_driver_as_they_are(installed: Repository) -> None:
+    """A path with blanks, quotes and what a shell would expand is one word."""
+    name = 'cassettes/t/it\'s [a] $(b) `c` "d" ;e.yaml'
+    for branch, answer in (("main", "yes"), ("theirs", "maybe"), ("ours", "never")):
+        if branch != "main":
+            installed.git("switch", "-q", "-c", branch, "main")
+        installed.save(cassette(said("a", answer)), name)
+    assert f"f3dx: {name}: conflict: POST" in installed.git("merge", "theirs", code=1)
+
+
 def test_git_leaves_a_true_conflict(installed: Repository) -> None:
     """Two answers to one request: git stops, the file shows both, and is refused until one is chosen."""
     installed.branches(
@@ -167,6 +177,10 @@ def test_driver_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert _cassette.load(files[1].read_bytes(), files[1], BlobStore(tmp_path)) == cassette(
         said("c"), said("a"), said("b")
     )
+    files[2].write_text(_cassette.dump(cassette(), BlobStore(tmp_path)), encoding="utf-8")
+    files[1].write_text(_cassette.dump(cassette(said("a", "no")), BlobStore(tmp_path)), encoding="utf-8")
+    assert main(words) == 1
+    assert b"<<<<<<< ours\n  b3:" in files[1].read_bytes()
     files[1].write_bytes(b"\0binary")
     assert main([*words, "--marker-size", "9"]) == 1
     assert files[1].read_bytes() == b"\0binary"

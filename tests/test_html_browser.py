@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +95,43 @@ def browser(_one: Browser) -> Iterator[Browser]:
     yield _one
     log: Callable[[str], list[dict[str, Any]]] = _one.driver.get_log
     assert not [entry for entry in log("browser") if entry["level"] == "SEVERE"]
+
+
+# WCAG 2.2, 1.4.3: relative luminance of each text and of what is painted behind it.
+CONTRAST = """(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const channel = (value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const behind = (element) => {
+    const under = element.parentElement ? behind(element.parentElement) : [255, 255, 255];
+    const [r, g, b, alpha] = rgba(getComputedStyle(element).backgroundColor);
+    return [r, g, b].map((value, at) => (value * alpha + under[at] * (255 - alpha)) / 255);
+  };
+  const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  const texts = [...document.querySelectorAll("body *:not(script, title, .nl)")].filter(hasText);
+  return texts.map((element) => {
+    const style = getComputedStyle(element);
+    const colour = rgba(element instanceof SVGElement ? style.fill : style.color);
+    const [low, high] = [light(colour), light(behind(element))].sort((a, b) => a - b);
+    return [(high + 0.05) / (low + 0.05), element.outerHTML.slice(0, 80)];
+  }).sort((a, b) => a[0] - b[0])[0];
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_has_contrast(dark: bool, browser: Browser) -> None:
+    """In both themes every text stands out from what is behind it by 4.5 to 1."""
+    browser.set_up(dark=dark)
+    browser.show(reports.FULL, context=replace(reports.CONTEXT, show_ignored=True))
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    least, where = browser.run(CONTRAST)
+    assert least >= 4.5, where
 
 
 ALL = ["tests/test_invoice.py::test_total", "tests/test_french.py::test_way", "tests/test_old.py::test_moved"]

@@ -21,7 +21,7 @@ from pytest_f3dx.errors import CassetteError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUICK = settings(max_examples=150, deadline=None, derandomize=True)
+QUICK = settings(max_examples=80, deadline=None, derandomize=True)
 PATH = Path("cassettes/some.yaml")
 STORE = BlobStore(Path("nowhere"))
 JSON = (("content-type", "application/json"),)
