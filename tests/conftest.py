@@ -27,6 +27,10 @@ for _module in ("blake3", "deepdiff", "jsonpath", "rfc8785", "yaml", "vcr"):
 # sys.meta_path, which pytester takes out after a test: no entry point would be found from then on.
 if importlib.util.find_spec("importlib_metadata"):
     importlib.import_module("importlib_metadata")
+# httpx imports these late, and keeps their exception classes in a table that would then be of the forgotten ones.
+for _module in ("httpcore", "httpcore2"):
+    if importlib.util.find_spec(_module):
+        importlib.import_module(_module)
 for _found in pkgutil.walk_packages(pytest_f3dx.__path__, "pytest_f3dx."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
