@@ -140,6 +140,15 @@ def test_show_says_what_loosens_the_key(tmp_path: Path, capfd: pytest.CaptureFix
     assert "  ignore        $.user\n  match_headers x-a\n  replace       \\d+ → N\n" in text
 
 
+def test_show_an_embedding(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What answers with numbers is shown as how many they are."""
+    value = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5] * 99}]}
+    path = Repo(tmp_path).write(
+        "c.yaml", chat({"model": "m", "input": "a"}, value, url="https://x.example/v1/embeddings")
+    )
+    assert '"embedding": "(99 numbers)"' in run("show", path, capfd)
+
+
 def test_show_of_what_is_no_cassette(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A damaged or absent file is an error with its name."""
     path = tmp_path / "c.yaml"

@@ -17,11 +17,11 @@ from pytest_f3dx._llm._blocks import attachment
 from pytest_f3dx._model import Failure, Interaction, Request, Response
 from pytest_f3dx._review._cassettes import NOTHING, open_cassette
 from pytest_f3dx._review._changes import Comparer, Difference
+from pytest_f3dx._review._files import disk_file
 from pytest_f3dx._review._model import Blob, Entry, InteractionChange, Report, TestChange
 from pytest_f3dx._review._pairing import address, pair
 from pytest_f3dx._review._payloads import Payloads
 from pytest_f3dx._review._pieces import pieces
-from pytest_f3dx._review._sources import disk_file
 from tests.reviewing import JSON, URL, answer_of, body_of, chat, interaction, many, text_of
 
 if TYPE_CHECKING:
@@ -125,6 +125,15 @@ def test_a_field_that_no_reader_of_prompts_shows_is_told_of_as_a_place() -> None
     ]
 
 
+def test_a_marker_in_a_message_that_changed_is_told_beside_it() -> None:
+    """What no reader shows of a message is told even where its text changed too."""
+    marker = {"cache_control": {"type": "ephemeral"}}
+    blocks = [[{"type": "text", "text": "Hi."}], [{"type": "text", "text": "Hi there.", **marker}]]
+    old, new = ({**body_of(""), "messages": [{"role": "user", "content": one}]} for one in blocks)
+    request = only(chat(old, "x"), chat(new, "x")).request
+    assert [one.label for one in request] == ["messages[0]", "$.messages[0].content[0].cache_control"]
+
+
 def test_messages_that_came_and_went() -> None:
     """An inserted message moves the others, and is the only one told of."""
     system = {"role": "system", "content": "Be brief."}
@@ -188,6 +197,32 @@ def test_two_choices_and_two_answers() -> None:
     assert told(change.answer) == [("text", "answer 2", "{+b+}"), ("finish", "answer 2", "{+stop+}")]
     assert change.new
     assert (change.new.responses, change.new.tokens_in) == (2, 16)
+
+
+def test_places_of_an_answer_that_no_reader_of_answers_shows() -> None:
+    """A citation, or the model that answered, is told beside the text; what the text shows is not told twice."""
+    old, new = answer_of("Yes."), answer_of("No.")
+    new["model"] = "gpt-4o-mini-2025"
+    new["choices"][0]["message"]["annotations"] = [{"url": "https://x.example"}]
+    new["citations"] = ["https://x.example"]
+    found = told(only(chat("Hi.", old), chat("Hi.", new)).answer)
+    assert [(part, label) for part, label, _ in found] == [
+        ("text", ""),
+        ("model", "answered by"),
+        ("body", "$.choices[0].message.annotations"),
+    ]
+
+
+def test_vectors_are_counted() -> None:
+    """An embedding is not shown number by number."""
+    url = "https://api.openai.com/v1/embeddings"
+    old, new = (
+        chat({"model": "m", "input": "a"}, {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [n] * 99}]}, url=url)
+        for n in (0.5, 0.25)
+    )  # fmt: skip
+    assert told(only(old, new).answer) == [
+        ("body", "$.data[0].embedding", "[-(99 numbers)-]{+(99 numbers)+}")
+    ]
 
 
 def test_an_answer_without_drift_is_the_same() -> None:

@@ -134,6 +134,14 @@ def test_a_rename_that_git_does_not_see_is_found_by_its_requests(repo: Repo) -> 
     assert [one.label for one in test.settings] == ["test"]
 
 
+def test_a_moved_cassette_is_found_by_its_test(repo: Repo) -> None:
+    """A cassette whose every request changed while it moved is still that of its test."""
+    (repo.path / "cassettes" / "a.yaml").unlink()
+    repo.write("deep/a.yaml", chat("Something else.", "x"), test="tests/a.py::test_it")
+    (test,) = reviewed(repo).tests
+    assert (test.status, test.renamed_from) == ("changed", "cassettes/a.yaml")
+
+
 def test_a_repository_without_commits(tmp_path: Path) -> None:
     """Before the first commit everything is new."""
     made = Repo(tmp_path).start()

@@ -24,8 +24,8 @@ def _show(options: argparse.Namespace) -> int:
     from pytest_f3dx._render._conversation import Conversation
     from pytest_f3dx._render._layout import Paint
     from pytest_f3dx._review._cassettes import open_cassette
+    from pytest_f3dx._review._files import disk_file
     from pytest_f3dx._review._payloads import Payloads
-    from pytest_f3dx._review._sources import disk_file
 
     file, payloads = disk_file(options.cassette, str(options.cassette), must_be=True), Payloads()
     cassette = open_cassette(file.read(), file.name)

@@ -40,8 +40,8 @@ def _conversation(data: bytes, path: Path) -> str:
     from pytest_f3dx._render._conversation import Conversation
     from pytest_f3dx._render._layout import Paint
     from pytest_f3dx._review._cassettes import open_cassette
+    from pytest_f3dx._review._files import disk_file
     from pytest_f3dx._review._payloads import Payloads
-    from pytest_f3dx._review._sources import disk_file
 
     cassette = open_cassette(data, path.name)
     file, payloads = disk_file(path, path.name), Payloads()

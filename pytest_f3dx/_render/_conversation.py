@@ -124,7 +124,7 @@ class Conversation:
             yield from self._block(
                 "status", f"{response.status} {response.reason}".strip(), "dim" if good else "bad"
             )
-        if answer:
+        if answer and (answer.choices or answer.error):
             yield from self._answer(answer)
         elif response.body:
             yield from self._body("body", response.body, kind)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Named = Callable[[Attachment], Blob]
 
 _LONG = 512  # characters from which on base64 in a JSON value is a payload
+_VECTOR = 64  # numbers in a row that say nothing to a reader, such as an embedding
 _KINDS = {"added": ADDED, "removed": REMOVED}
 
 
@@ -123,5 +124,7 @@ def _without_payloads(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_payloads(one) for key, one in value.items()}
     if isinstance(value, list):
+        if len(value) >= _VECTOR and all(isinstance(one, (int, float)) for one in value):
+            return f"({len(value)} numbers)"
         return [_without_payloads(one) for one in value]
     return value

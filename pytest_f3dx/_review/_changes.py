@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from pytest_f3dx._review._entries import answer_entries, entry, prompt_entries
 from pytest_f3dx._review._model import ADDED, CHANGED, REMOVED, Entry, InteractionChange, Side
 from pytest_f3dx._review._pairing import pair
 from pytest_f3dx._review._prices import cost_usd
+from pytest_f3dx._review._untold import is_left_of_answer, left_of_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     Named = Callable[[Attachment], Blob]
 
 _SAYING = {"content-type", "location"}  # headers of an answer whose change is no noise
-_MANY = re.compile(r"^\$\.([A-Za-z_]+)")
 
 
 @dataclass(slots=True)
@@ -165,7 +164,9 @@ class Comparer:
                 ignore=self.ignore,
             )
             ignored += drift.ignored
-            rest = _untold(drift.changes, [one for one in found if one]) if was and now else drift.changes
+            rest = (
+                left_of_prompt(drift.changes, [one for one in found if one]) if was and now else drift.changes
+            )
             found += change_entries(rest, self.named, self.named_old)
         return [one for one in found if one], ignored
 
@@ -203,9 +204,9 @@ class Comparer:
         found += _status(old, new, label)
         found += answer_entries(was, now, label)
         if old and new:
-            if not (found and (was or now)):  # no answer of a model, or a place of one that is not shown
-                rest = [c for c in drift.changes if c.severity != "info" and c.path.startswith("$")]
-                found += change_entries(rest, self.named, self.named_old)
+            is_answer = bool(found and (was or now))
+            rest = [one for one in drift.changes if is_left_of_answer(one, is_answer=is_answer)]
+            found += change_entries(rest, self.named, self.named_old)
         elif not (was or now):
             one, kind, named = (new, ADDED, self.named) if new else (old, REMOVED, self.named_old)
             assert one
@@ -245,22 +246,6 @@ def _response_headers(old: Response, new: Response) -> tuple[list[Entry], list[C
 def _headers(old: dict[str, str], new: dict[str, str]) -> Iterator[Entry | None]:
     for name in [*old, *(name for name in new if name not in old)]:
         yield entry("header", name, old.get(name), new.get(name), by_word=False)
-
-
-def _untold(changes: Iterable[Change], told: list[Entry]) -> list[Change]:
-    """Return the places that no entry about the prompt has told of, such as a marker for a cache."""
-    moved = {one.label.partition("[")[0] for one in told if one.part == "message" and one.kind != CHANGED}
-    places = {one.label for one in told if one.part in ("message", "parameter", "model")}
-    has_tools = any(one.part == "tool" for one in told)
-    rest = []
-    for change in changes:
-        path = change.path.removeprefix("$.")
-        top = matched[1] if (matched := _MANY.match(change.path)) else path
-        is_tool = has_tools and top in ("tools", "functions", "toolConfig", "tool_config")
-        if is_tool or top in moved or top in places or path.partition("]")[0] + "]" in places:
-            continue
-        rest.append(change)
-    return rest
 
 
 def _status(old: Response | None, new: Response | None, label: str) -> Iterator[Entry]:

@@ -187,7 +187,7 @@ def answer_entries(old: Answer | None, new: Answer | None, label: str = "") -> l
         label: Which answer, if there are several.
 
     Returns:
-        For each choice reasoning, text, refusal, tool calls and why it ended; an error last.
+        For each choice reasoning, text, refusal, tool calls and why it ended; then an error and the model.
     """
     was, now = old or _NO_ANSWER, new or _NO_ANSWER
     found: list[Entry | None] = []
@@ -196,6 +196,8 @@ def answer_entries(old: Answer | None, new: Answer | None, label: str = "") -> l
         which = f"choice {number}" if len(choices) > 1 else ""
         found += _choice_entries(one, other, ", ".join(part for part in (label, which) if part))
     found.append(entry("error", label, was.error, now.error))
+    if was.model and now.model:
+        found.append(entry("model", "answered by", was.model, now.model, by_word=False))
     return [one for one in found if one]
 
 

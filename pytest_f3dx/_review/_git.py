@@ -1,7 +1,7 @@
 """What a review asks git for; nothing else in this package runs it.
 
-Only the object store is read: nothing is checked out, no index is written, no hook, filter or external
-diff runs, and an object that a partial clone lacks is not fetched.
+Nothing is checked out, no index is written, no hook, external diff or text converter runs, and an object that
+a partial clone lacks is not fetched.
 """
 
 from __future__ import annotations

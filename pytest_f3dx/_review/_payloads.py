@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_f3dx._llm._blocks import Attachment
-    from pytest_f3dx._review._sources import BlobFile, File
+    from pytest_f3dx._review._files import BlobFile, File
 
 _KEPT_BYTES = 16 * 1024 * 1024  # of payloads that stand in a cassette itself, all together
 _POINTER_BYTES = 1024  # a Git LFS pointer is shorter

@@ -26,8 +26,9 @@ from pytest_f3dx.errors import F3dxError
 
 if TYPE_CHECKING:
     from pytest_f3dx._review._cassettes import Opened
+    from pytest_f3dx._review._files import File
     from pytest_f3dx._review._payloads import Payloads
-    from pytest_f3dx._review._sources import File, Selection
+    from pytest_f3dx._review._sources import Selection
 
 Progress = Callable[[int, int, str], None]
 """Is told before each file: how many are done, how many there are, the next one's name."""
@@ -189,7 +190,7 @@ def _read(file: File | None) -> _Read:
 
 
 def _with_renames(pairs: tuple[Pair, ...]) -> list[Pair]:
-    """Join a file that went with one that came if they answer the same requests."""
+    """Join a file that went with one that came if they are of one test or answer the same requests."""
     gone = [pair.old for pair in pairs if pair.old and not pair.new]
     came = [pair.new for pair in pairs if pair.new and not pair.old]
     if not gone or not came or len(gone) + len(came) > _MOST_GUESSED:
@@ -207,7 +208,7 @@ def _with_renames(pairs: tuple[Pair, ...]) -> list[Pair]:
 
 def _renames(gone: list[File], came: list[File]) -> dict[str, File]:
     """Return the old file by the name of the new one."""
-    keys = {file.name: _fingerprints(file) for file in (*gone, *came)}
+    keys = {file.name: _identity(file) for file in (*gone, *came)}
     left, joined = list(gone), {}
     for new in came:
         likeness = {old.name: _likeness(keys[old.name], keys[new.name]) for old in left}
@@ -218,10 +219,13 @@ def _renames(gone: list[File], came: list[File]) -> dict[str, File]:
     return joined
 
 
-def _fingerprints(file: File) -> frozenset[str]:
-    read = _read(file)
-    return frozenset(read.cassette.fingerprints)
+def _identity(file: File) -> tuple[str, frozenset[str]]:
+    cassette = _read(file).cassette
+    return cassette.test, frozenset(cassette.fingerprints)
 
 
-def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / (len(one | other) or 1)
+def _likeness(one: tuple[str, frozenset[str]], other: tuple[str, frozenset[str]]) -> float:
+    """Return how much two cassettes are one: of the same test, or by the part of requests they share."""
+    if one[0] and one[0] == other[0]:
+        return 2.0
+    return len(one[1] & other[1]) / (len(one[1] | other[1]) or 1)

@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_f3dx._files import read_bytes
+from pytest_f3dx._review._files import BlobFile, File, disk_file
 from pytest_f3dx._review._git import Git
-from pytest_f3dx._tree import BLOBS, blobs_of
+from pytest_f3dx._tree import BLOBS
 from pytest_f3dx.errors import F3dxError, ReviewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_f3dx._review._git import Changed
 
@@ -28,38 +29,6 @@ _HIDDEN = {BLOBS, ".pending", ".git"}
 _SUFFIXES = (".yaml", ".yml", ".json")
 _HOME = "cassettes"  # a file below a directory of this name is a cassette, or a damaged one
 _RANGE = re.compile(r"(.*?)(\.\.\.?)(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file on one side.
-
-    Attributes:
-        name: As the reader finds it: relative to the root of the repository, or as it was given.
-        read: Returns its bytes; raises CassetteError if that fails.
-        blob: Returns the file of a blob of this cassette, its size and how to read it.
-        must_be: Whether it was asked for by name, or stands where only cassettes stand.
-    """
-
-    name: str
-    read: Callable[[], bytes]
-    blob: Callable[[str], BlobFile]
-    must_be: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BlobFile:
-    """Where a blob is.
-
-    Attributes:
-        path: As the reader finds it.
-        size_bytes: None if it is not there.
-        read: Returns its bytes, None if it is not there.
-    """
-
-    path: str
-    size_bytes: int | None
-    read: Callable[[], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,35 +122,6 @@ def suppress_review_error() -> Iterator[None]:
 
 
 # -- on the disk ---------------------------------------------------------------------------------------
-
-
-def disk_file(path: Path, name: str, *, must_be: bool = False) -> File:
-    """Return a file on the disk.
-
-    Args:
-        path: The file.
-        name: As the reader finds it.
-        must_be: Whether it is an error if it is no cassette.
-    """
-    return File(name, lambda: read_bytes(path), lambda blob: _disk_blob(path, name, blob), must_be=must_be)
-
-
-def _disk_blob(cassette: Path, name: str, blob: str) -> BlobFile:
-    path = blobs_of(cassette) / blob
-    shown = os.path.relpath(path, cassette.absolute().parent)
-    shown = os.path.normpath(PurePosixPath(name).parent / shown)
-    try:
-        size: int | None = path.stat().st_size
-    except OSError:
-        size = None
-    return BlobFile(Path(shown).as_posix(), size, lambda: _or_none(path))
-
-
-def _or_none(path: Path) -> bytes | None:
-    try:
-        return read_bytes(path)
-    except (F3dxError, OSError):
-        return None
 
 
 def _directories(old: Path, new: Path, directory: Path) -> Selection:
