@@ -260,6 +260,10 @@ RUN_SETTINGS = {
         ("marked", "all", "off"),
         "fixtures that get a cassette: of marked tests, all, or none",
     ),
+    "fast_tls": (
+        ("on", "off"),
+        "clients built in marked tests load CA certificates when they connect, not when they are built",
+    ),
 }
 # Of ``--f3dx-diff``, on the command line only.
 DIFF_TEXTS = {

@@ -50,6 +50,7 @@ class Place:
         started_in: The directory in which pytest was started.
         run: Id of the run, the same in all workers.
         toml: Whether settings stand in a TOML file.
+        has_late_tls: Whether clients built in marked tests load CA certificates only when they connect.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Place:
     started_in: Path
     run: str
     toml: bool
+    has_late_tls: bool = True
 
     def shown(self, path: Path) -> str:
         """Return a path as messages show it: relative to the root directory where it is below it."""
@@ -290,6 +292,15 @@ class TestRun:
         )
 
     # -- the recorder that clients see -----------------------------------------------------------
+
+    @property
+    def has_late_tls(self) -> bool:
+        """See `pytest_f3dx._clients._tls`."""
+        return self._place.has_late_tls
+
+    def is_replaying(self) -> bool:
+        """Whether no connection is to be made that was not seen; see `pytest_f3dx._clients._tls`."""
+        return self.config().record == "none"
 
     def ask(self, request: Request) -> Ticket:
         """See `pytest_f3dx._routing.Recorder`."""

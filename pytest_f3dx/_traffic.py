@@ -130,6 +130,10 @@ class Watching:
         self._recorder, self._traffic = recorder, traffic
         self._sent: dict[int, Sent] = {}  # by id of the ticket, which the client holds until it is answered
 
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (what is not of this protocol)
+        """Be the recorder in everything else."""
+        return getattr(self._recorder, name)
+
     def ask(self, request: Request) -> Ticket:
         """See `pytest_f3dx._routing.Recorder`."""
         sent = self._traffic.note(request)

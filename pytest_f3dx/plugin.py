@@ -248,6 +248,7 @@ def _place(config: pytest.Config) -> Place:
             config.invocation_params.dir,
             _run_id(config),
             toml=inifile is None or inifile.suffix == ".toml",
+            has_late_tls=config.stash[_RUN_INI]["fast_tls"] == "on",
         )
     return config.stash[_PLACE]
 

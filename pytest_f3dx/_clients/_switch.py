@@ -13,7 +13,16 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_f3dx._clients import _aiohttp, _http_client, _httpx, _sockets, _threads, _tornado, _urllib3_future
+from pytest_f3dx._clients import (
+    _aiohttp,
+    _http_client,
+    _httpx,
+    _sockets,
+    _threads,
+    _tls,
+    _tornado,
+    _urllib3_future,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._clients._exchange import Patch
 
 _ABSENT = object()
-_CLIENTS = (_threads, _sockets, _aiohttp, _httpx, _tornado, _urllib3_future, _http_client)
+_CLIENTS = (_threads, _sockets, _aiohttp, _httpx, _tornado, _urllib3_future, _http_client, _tls)
 _AWAITED = frozenset[str]().union(*(client.MODULES for client in _CLIENTS))
 
 
