@@ -323,6 +323,10 @@ def test_other_directory_from_below(repository: Repository, monkeypatch: pytest.
         shown = repository.git("check-attr", "diff", "--", f"sub/{name}/x.yaml", "cassettes/x.yaml")
         assert [line.rpartition(": ")[2] for line in shown.splitlines()] == ["f3dx", "unspecified"]
     monkeypatch.chdir(repository.path)
+    assert main(["install-git", "--cassettes", "a/b", "--cassettes", "c", "--cassettes", "c/"]) == 0
+    shown = repository.git("check-attr", "merge", "--", "a/b/x.yaml", "c/x.yaml", "sub/x.yaml")
+    assert [line.rpartition(": ")[2] for line in shown.splitlines()] == ["f3dx", "f3dx", "unspecified"]
+    assert (repository.path / ".gitattributes").read_text(encoding="utf-8").count("merge=f3dx") == 2
     assert main(["install-git", "--cassettes", "."]) == 0
     assert repository.git("check-attr", "diff", "--", "x.yaml").endswith(": f3dx\n")
 
@@ -417,19 +421,19 @@ def test_interpreter_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @QUICK
-@given(st.binary(max_size=40), st.sampled_from(["cassettes", "", "a b/c"]))
-def test_block_is_taken_out_as_it_was_put_in(text: bytes, folder: str) -> None:
+@given(st.binary(max_size=40), st.sampled_from([["cassettes"], [""], ["a b/c", "d"]]))
+def test_block_is_taken_out_as_it_was_put_in(text: bytes, folders: list[str]) -> None:
     """Whatever else the file holds, it is there again after the block is gone; putting it in twice is once."""
-    once = with_block(text, folder)
+    once = with_block(text, folders)
     assert once.startswith(text)
     assert without_block(once) == text
-    assert with_block(once, folder) == once
-    assert with_block(with_block(text, "other"), folder) == once
+    assert with_block(once, folders) == once
+    assert with_block(with_block(text, ["other"]), folders) == once
 
 
 def test_block_amid_other_lines_moves_to_the_end() -> None:
     """Lines that were added below the block stay, and so do those above it."""
-    text = b"a\n" + with_block(b"", "cassettes") + b"z\n"
+    text = b"a\n" + with_block(b"", ["cassettes"]) + b"z\n"
     assert without_block(text) == b"a\nz\n"
-    assert with_block(text, "cassettes") == with_block(b"a\nz\n", "cassettes")
+    assert with_block(text, ["cassettes"]) == with_block(b"a\nz\n", ["cassettes"])
     assert json.dumps(without_block(text.replace(b"\n", b"\r\n")).decode()) == json.dumps("a\r\nz\r\n")

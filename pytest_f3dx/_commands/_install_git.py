@@ -21,15 +21,17 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--cassettes",
         type=Path,
-        default=Path("cassettes"),
+        action="append",
         metavar="DIR",
-        help="the cassette directory; default: cassettes",
+        help="a cassette directory; repeatable; default: cassettes",
     )
     parser.add_argument("--uninstall", action="store_true", help="take out what was written")
-    parser.set_defaults(run=lambda options: _run(options.cassettes, uninstall=options.uninstall))
+    parser.set_defaults(
+        run=lambda options: _run(options.cassettes or [Path("cassettes")], uninstall=options.uninstall)
+    )
 
 
-def _run(cassettes: Path, *, uninstall: bool) -> int:
+def _run(cassettes: list[Path], *, uninstall: bool) -> int:
     from pytest_f3dx._git import _install
 
     told = _install.uninstall() if uninstall else _install.install(cassettes)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CLOSED = b"# <<< pytest-f3dx\n"
 _OPEN = b"# >>> pytest-f3dx install-git; undone by --uninstall"
@@ -14,12 +18,12 @@ _GLOB = re.compile(r"[*?\[\\]")
 _PLAIN = re.compile(r"[!-~]+")  # git reads a pattern up to the first blank, unless it is quoted
 
 
-def with_block(text: bytes, folder: str) -> bytes:
+def with_block(text: bytes, folders: Iterable[str]) -> bytes:
     """Put our block at the end of the file, where it has the last word; one that is there is replaced.
 
     Args:
         text: The file; empty if there is none.
-        folder: The cassette directory relative to the file, with ``/``; empty for the directory of the file.
+        folders: The cassette directories relative to the file, with ``/``; empty for that of the file.
 
     Returns:
         The new file, equal to the old one if nothing has to change.
@@ -28,9 +32,10 @@ def with_block(text: bytes, folder: str) -> bytes:
     joined = bool(text) and not text.endswith(b"\n")
     head = b"\n" + _OPEN + _JOINED if joined else _OPEN
     # The attribute linguist-generated keeps GitHub from showing blobs; cassettes are there to be shown.
-    lines = (
+    lines = "".join(
         f"{_pattern(folder, '**/*.yaml')} text eol=lf diff=f3dx merge=f3dx\n"
         f"{_pattern(folder, '_blobs/**')} -text linguist-generated\n"
+        for folder in folders
     )
     return text + head + b"\n" + lines.encode() + _CLOSED
 

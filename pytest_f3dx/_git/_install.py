@@ -13,6 +13,7 @@ from pytest_f3dx._git._attributes import with_block, without_block
 from pytest_f3dx.errors import GitError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _CACHE = "refs/notes/textconv/f3dx"  # where git keeps what the text converter said, because of cachetextconv
@@ -41,11 +42,11 @@ def settings() -> dict[str, str]:
     }
 
 
-def install(cassettes: Path) -> list[str]:
+def install(cassettes: Iterable[Path]) -> list[str]:
     """Write the attributes and the configuration; what is there already stays.
 
     Args:
-        cassettes: The cassette directory; it need not exist.
+        cassettes: The cassette directories; they need not exist.
 
     Returns:
         A line for each thing that was written.
@@ -55,11 +56,11 @@ def install(cassettes: Path) -> list[str]:
         CassetteAccessError: ``.gitattributes`` cannot be read or written.
     """
     root = _root()
-    folder = _folder(cassettes, root)
+    folders = dict.fromkeys(_folder(path, root) for path in cassettes)
     wanted = settings()
     found = {key: _get(root, key) for key in wanted}
     _check_ours(found)
-    told = _rewrite(root, with_block(attributes := _attributes(root), folder), attributes)
+    told = _rewrite(root, with_block(attributes := _attributes(root), folders), attributes)
     for key, value in wanted.items():
         if found[key] != value:
             _git(root, "config", "--local", key, value)
@@ -88,13 +89,14 @@ def uninstall() -> list[str]:
     return told + _forget(root)
 
 
-def overridden(cassettes: Path) -> list[str]:
+def overridden(cassettes: Iterable[Path]) -> list[str]:
     """Say which attributes of a cassette are not ours although we are installed: a nearer file has others."""
     root = _root()
-    some = str(_absolute(cassettes) / "any" / "cassette.yaml")
-    lines = _git(root, "check-attr", "diff", "merge", "--", some).stdout.splitlines()
+    some = [str(_absolute(path) / "any" / "cassette.yaml") for path in cassettes]
+    lines = _git(root, "check-attr", "diff", "merge", "--", *some).stdout.splitlines()
     fields = [line.rpartition(": ") for line in lines]
-    return [f"{name.rpartition(': ')[2]}={value}" for name, _, value in fields if value != "f3dx"]
+    found = [f"{name.rpartition(': ')[2]}={value}" for name, _, value in fields if value != "f3dx"]
+    return list(dict.fromkeys(found))
 
 
 def _git(root: Path | None, *words: str) -> subprocess.CompletedProcess[str]:

@@ -24,16 +24,6 @@
     setTheme(next);
   });
 
-  // A link to a test opens it.
-  const follow = () => {
-    const test = location.hash && byId(location.hash.slice(1));
-    if (test && test.matches(".test")) {
-      test.open = true;
-      test.scrollIntoView();
-    }
-  };
-  addEventListener("hashchange", follow);
-  follow();
   if (!tools) return;
 
   tools.hidden = false;
@@ -71,12 +61,15 @@
       filter();
     });
   }
-  byId("reset").addEventListener("click", () => {
+  const reset = () => {
     input.value = "";
     chosen.status.clear();
     chosen.part.clear();
     for (const button of toggles) button.setAttribute("aria-pressed", "false");
     filter();
+  };
+  byId("reset").addEventListener("click", () => {
+    reset();
     input.focus();
   });
   const openAll = (open) => { for (const test of all) if (!test.hidden) test.open = open; };
@@ -102,4 +95,17 @@
     keys[event.key]();
   });
   filter();
+
+  // A link to a test, such as those of the charts, opens it, whatever was filtered.
+  const follow = () => {
+    const test = location.hash && byId(location.hash.slice(1));
+    if (!test || !test.matches(".test")) return;
+    if (test.hidden) reset();
+    test.open = true;
+    test.scrollIntoView();
+    // Once what comes into view has its true height, the place has moved.
+    requestAnimationFrame(() => requestAnimationFrame(() => test.scrollIntoView()));
+  };
+  addEventListener("hashchange", follow);
+  follow();
 })();
