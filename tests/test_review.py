@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from pytest_f3dx._llm._blocks import attachment
 from pytest_f3dx._model import Failure, Interaction, Request, Response
+from pytest_f3dx._render import FORMATS, renderer
 from pytest_f3dx._review._cassettes import NOTHING, open_cassette
 from pytest_f3dx._review._changes import Comparer, Difference
 from pytest_f3dx._review._files import disk_file
-from pytest_f3dx._review._model import Blob, Entry, InteractionChange, Report, TestChange
+from pytest_f3dx._review._model import Blob, Context, Entry, InteractionChange, Report, TestChange
 from pytest_f3dx._review._pairing import address, pair
 from pytest_f3dx._review._payloads import Payloads
 from pytest_f3dx._review._pieces import pieces
@@ -413,6 +414,43 @@ def test_long_strings_that_are_no_payloads() -> None:
         )
         (entry,) = only(old, new).answer
         assert (entry.old_blobs, entry.new_blobs, entry.old) == ((), (), text)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["content", "text", "type", "role", "choices", "message", "model", "tool_calls", "usage", "id", "output",
+                         "delta", "candidates", "parts", "function", "arguments", "name", "data", "embedding", "url", "source"]),
+        inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(*[JSON_VALUES] * 4, st.sampled_from([URL, "https://x.example/v1/messages", "https://x.example/models/m:generateContent"]))  # fmt: skip
+def test_any_two_interactions_are_compared(
+    one: object, two: object, three: object, four: object, url: str
+) -> None:
+    """Whatever stands in bodies, comparing raises nothing, itself differs in nothing, and every format shows it."""
+    shapes: list[Any] = [
+        {"messages": one, "model": two, "tools": three, "contents": four},
+        {
+            "messages": [{"role": "user", "content": two, "tool_calls": one}],
+            "tools": [four],
+            "contents": [{"parts": one}],
+        },
+    ]
+    sides = [
+        chat(shape, {"choices": [three], "content": four, "candidates": [one]}, url=url) for shape in shapes
+    ]
+    comparer = Comparer(named, named)
+    for old, new in (sides, [sides[0], None], [None, sides[1]]):
+        change = comparer.interaction(old, new)
+        report = Report("a", "b", (TestChange("t", "c.yaml", "changed", interactions=(change,)),))
+        for name in FORMATS:
+            assert renderer(name)(report, Context(show_ignored=True))
+    same = comparer.interaction(sides[0], sides[0])
+    assert (same.request, same.answer, same.drift) == ((), (), ())
 
 
 # -- pairs ---------------------------------------------------------------------------------------------

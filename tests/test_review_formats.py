@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -400,6 +402,15 @@ def test_progress_is_told_on_a_terminal() -> None:
     with _terminal.Progress(file) as progress:
         progress(0, 1, "a")
     assert file.text == ""
+
+
+def test_a_pager_that_is_left(repo: Repo) -> None:
+    """Who reads only the first line gets no complaint."""
+    repo.write("b.yaml", *(chat(f"Number {n}: {'word ' * 300}", "x" * 900) for n in range(90)))
+    command = f"'{sys.executable}' -m pytest_f3dx diff | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=repo.path, capture_output=True, text=True, check=True)
+    assert done.stdout == "HEAD → work tree: 1 changed, 1 added\n"
+    assert done.stderr == ""
 
 
 def test_a_stream_without_bytes_is_written_too(monkeypatch: pytest.MonkeyPatch) -> None:

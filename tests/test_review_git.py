@@ -188,6 +188,15 @@ def test_noise_is_counted(repo: Repo) -> None:
     assert {place.path for one in shown.tests[0].interactions for place in one.ignored} == {"$.id"}
 
 
+def test_without_a_table_of_prices_a_hint_says_so(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cost is left out, and the report says what brings it."""
+    repo.write("a.yaml", chat("Say a!", "a"))
+    assert reviewed(repo).hints == ()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    (hint,) = reviewed(repo).hints
+    assert "pip install 'pytest-f3dx[prices]'" in hint
+
+
 def test_equal_files_are_never_read(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git's object ids say what is the same: only what changed is read."""
     for n in range(30):

@@ -60,9 +60,12 @@ def write(text: str) -> None:
     if stream is None:  # a stream of text that a caller has put in its place
         sys.stdout.write(text)
         return
-    sys.stdout.flush()
-    stream.write(text.encode("utf-8", "backslashreplace"))
-    stream.flush()
+    try:
+        sys.stdout.flush()
+        stream.write(text.encode("utf-8", "backslashreplace"))
+        stream.flush()
+    except BrokenPipeError:  # a pager that was left: what is still to come goes nowhere, also at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Progress:
