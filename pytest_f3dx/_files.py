@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pytest_f3dx.errors import CassetteAccessError
 
 LIMIT_BYTES = 512 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
+_TEMPORARY = ".f3dx-"
+_DEAD_S = 3600  # no write takes an hour
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # Without O_NONBLOCK, opening a FIFO waits for a writer that never comes.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -126,7 +129,8 @@ def _mode_of(target: Path, path: Path) -> int | None:
 
 
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    temporary = target.with_name(f".f3dx-{secrets.token_hex(8)}.tmp")
+    _sweep(target.parent)
+    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, _NEW_FILE, 0o666)  # the umask applies, as to any new file
     try:
         try:
@@ -142,6 +146,14 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
             os.unlink(temporary)  # noqa: PTH108
         raise
     _sync_directory(target.parent)
+
+
+def _sweep(directory: Path) -> None:
+    """Remove the temporary files of writers that were killed, which nobody else would."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith(_TEMPORARY) and time.time() - entry.stat().st_mtime > _DEAD_S:
+                os.unlink(entry.path)  # noqa: PTH108
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -393,7 +393,7 @@ class Recorder:
                 self._journal.release()
 
     def checkpoint(self) -> None:
-        """Fold what was recorded so far, for the other workers of the run; it stays pending all the same.
+        """Fold what was recorded so far, for the other workers of the run.
 
         Raises:
             CassetteError: The cassette cannot be rewritten.
@@ -408,6 +408,7 @@ class Recorder:
                     look=self._gate().cassette,
                     is_whole=False,
                 )
+                self._journal.drop_own()
 
     def reopen(self) -> None:
         """See what other workers have folded since, unless this one records itself.

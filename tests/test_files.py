@@ -218,3 +218,14 @@ def test_a_file_system_without_directory_sync_is_no_error(
         write_atomic(tmp_path / "c.yaml", b"x")
 
     assert (tmp_path / "c.yaml").read_bytes() == b"x"
+
+
+def test_temporary_files_of_killed_writers_are_swept(tmp_path: Path) -> None:
+    """A later write removes what a killed one has left, and nothing that is fresh or of somebody else."""
+    dead, fresh, other = (tmp_path / name for name in (".f3dx-0.tmp", ".f3dx-1.tmp", "mine.tmp"))
+    for path in (dead, fresh, other):
+        path.touch()
+    for path in (dead, other):
+        os.utime(path, (1, 1))
+    write_atomic(tmp_path / "file", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".f3dx-1.tmp", "file", "mine.tmp"]
