@@ -200,6 +200,18 @@ def test_long_stretches_are_folded_and_huge_ones_cut() -> None:
     assert len(side([Piece("added", huge)], "added")) < MOST_CHARACTERS + 200
 
 
+def test_page_has_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much changed, the page can be opened; what is left out is said."""
+    many = replace(reports.CHANGED, drift=reports.CHANGED.drift * 150)
+    test = TestChange("t", "c", "changed", interactions=(many,))
+    found = page(Report("a", "b", (test,)))
+    assert len(found.all("td", colspan="4")) == 1
+    assert "100 more" in found.text("td")
+    monkeypatch.setattr(_html_parts, "MOST_TEXT", 10)
+    assert "left out" in page(reports.FULL).text("div")
+    assert "Line 1" not in page(reports.FULL).text()
+
+
 def test_charts_follow_what_is_known() -> None:
     """No tokens, no chart; no prices, no cost; the tests that changed most come first, at most ten."""
     nothing = replace(

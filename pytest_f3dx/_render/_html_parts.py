@@ -8,7 +8,7 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING
 
 from pytest_f3dx._render import _facts
-from pytest_f3dx._render._html_text import el, escaped, side, whole
+from pytest_f3dx._render._html_text import MOST_CHARACTERS, el, escaped, side, whole
 from pytest_f3dx._review._model import ADDED, CHANGED, DAMAGED, REMOVED, RENAMED
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_IMAGE_BYTES = 512 * 1024  # of one picture
 MOST_IMAGES_BYTES = 8 * 1024 * 1024  # of all pictures of a page
+MOST_TEXT = 16_000_000  # characters of all texts of a page
+MOST_PATHS = 200  # rows of a table
 _PICTURES = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/svg+xml"}
 _SIGNS = {ADDED: "+", REMOVED: "−", CHANGED: "~", RENAMED: "→", DAMAGED: "!"}
 _PROSE = ("message", "text", "reasoning")
@@ -36,9 +38,10 @@ class Parts:
     """
 
     def __init__(self, context: Context) -> None:
-        """Start a page that has no pictures yet."""
+        """Start a page that holds nothing yet."""
         self.context = context
         self._images_bytes = 0
+        self._characters = 0
 
     def test(self, test: TestChange, *, is_open: bool) -> str:
         """Write one test: a summary line that says all in short, and the details behind it."""
@@ -103,6 +106,9 @@ class Parts:
 
     def _sides(self, entry: Entry) -> str:
         """Write the two sides beside one another; nothing beside what has no other side."""
+        self._characters += sum(min(len(piece.text), MOST_CHARACTERS) for piece in entry.pieces)
+        if self._characters > MOST_TEXT:
+            return el("div", "left out: the page is as long as a browser can bear", class_="unseen")
         old, new = self._blobs(entry.old_blobs), self._blobs(entry.new_blobs)
         if entry.kind == ADDED:
             return el("div", whole(entry.new), new, class_="new all")
@@ -252,16 +258,12 @@ def _paths(title: str, changes: tuple[Change, ...]) -> str:
             el("td", el("code", _value(change.old))),
             el("td", el("code", _value(change.new))),
         )
-        for change in changes
+        for change in changes[:MOST_PATHS]
     ]
-    table = el(
-        "div",
-        el("table", head, *rows),
-        class_="scroll",
-        tabindex=0,
-        role="region",
-        aria_label=f"places {title}",
-    )
+    if more := len(changes) - len(rows):
+        rows.append(el("tr", el("td", f"{more:,} more", colspan=4)))
+    told = {"role": "region", "aria_label": f"places {title}"}
+    table = el("div", el("table", head, *rows), class_="scroll", tabindex=0, **told)
     places = "place" if len(changes) == 1 else "places"
     return el("details", el("summary", f"{len(changes)} {places} {title}"), table, class_="paths")
 
