@@ -115,6 +115,10 @@ class Auditor(Redactor):
         self._scrub(text, table_finds)
         return self.leaks
 
+    def redacted(self, text: str) -> str:
+        """Return a text without the shapes and known values in it."""
+        return self._scrub(text, table_finds)
+
     def file(self, text: str, where: str) -> list[Leak]:
         """Return what names, shapes and known values show in the text of any file, and in what it encodes."""
         self.leaks, self._where, self._top = [], where, text

@@ -6,12 +6,14 @@ behind redaction and behind every hook. It never runs in a replay.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_f3dx.errors import SecretError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_f3dx._audit import Auditor, Leak
     from pytest_f3dx._model import Request, Response
@@ -102,6 +104,42 @@ class Gate:
             *more,
             *facts[1:],
         )
+
+
+def look_through_report(text: str, name: str) -> None:
+    """Look through a report of the command before it is written or printed.
+
+    Args:
+        text: The whole of it.
+        name: Of its file, for the message.
+
+    Raises:
+        SecretError: There is a secret in it.
+    """
+    auditor = _report_auditor()
+    leaks = [
+        *auditor.whole(text, name),
+        *auditor.whole(text.replace("\\", ""), name),
+    ]  # Markdown escapes hyphens
+    if leaks:
+        found, *_, allow = _facts(leaks)
+        fix = ("fix", "pytest-f3dx scan says where it comes from; redact it there, or record again")
+        raise SecretError("a secret stands in a report, so it was not written", found, fix, allow)
+
+
+def report_redaction() -> Callable[[str], str]:
+    """Return what puts placeholders into the texts of a report that cannot be made again for nothing."""
+    return _report_auditor().redacted
+
+
+def _report_auditor() -> Auditor:
+    from pytest_f3dx._audit import Auditor
+    from pytest_f3dx._ini import settings
+    from pytest_f3dx._redaction import environment_values
+
+    given = settings(Path.cwd())
+    allow, redact = given.get("allow", ()), given.get("redact", ())
+    return Auditor(values=environment_values(os.environ), allow=allow, redact=redact)
 
 
 def _facts(leaks: Iterable[Leak]) -> tuple[tuple[str, str], ...]:

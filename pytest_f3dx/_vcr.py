@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_f3dx._blobs import BlobStore
+    from pytest_f3dx._gate import Gate
 
 __all__ = ["NAME", "Persister", "Serializer", "matcher", "patched", "register"]
 
@@ -185,6 +186,7 @@ class Persister:
 
         Raises:
             CassetteAccessError: The operating system refuses.
+            SecretError: Redaction has left a secret; nothing is written.
         """
         from pytest_f3dx._files import write_atomic
 
@@ -193,6 +195,7 @@ class Persister:
         pairs = zip(cassette_dict["requests"], cassette_dict["responses"], strict=True)
         store = _store(path.parent / _BLOBS)
         data = _dump([(_request(request), _response(fields)) for request, fields in pairs], store, path.stem)
+        _gate().cassette(str(path), data, store.pending)
         store.flush()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data.encode())
@@ -202,6 +205,14 @@ def _store(root: Path) -> BlobStore:
     from pytest_f3dx._blobs import BlobStore
 
     return BlobStore(root)
+
+
+def _gate() -> Gate:
+    from pytest_f3dx._audit import Auditor
+    from pytest_f3dx._gate import Gate
+    from pytest_f3dx._redaction import environment_values
+
+    return Gate(Auditor(values=environment_values(os.environ)))
 
 
 def _dump(exchanges: list[Exchange], blobs: BlobStore, test: str = "") -> str:

@@ -80,7 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker and check the ini file."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts): "
+        f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts, redact, "
+        "allow): "
         "record the HTTP traffic of the test once, replay it ever after (pytest-f3dx)",
     )
     config.addinivalue_line(

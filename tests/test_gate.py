@@ -8,17 +8,24 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import vcr.request
 
 from pytest_f3dx._audit import Auditor, mask
+from pytest_f3dx._blobs import BlobStore
+from pytest_f3dx._cassette import dump
+from pytest_f3dx._fingerprint import fingerprint_request
 from pytest_f3dx._gate import Gate
-from pytest_f3dx._model import Failure, Request, Response
+from pytest_f3dx._model import Cassette, Failure, Interaction, Request, Response
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_shapes import Find
+from pytest_f3dx.cli import main
 from pytest_f3dx.errors import SecretError
 from tests.planted import ENVIRON, environ_value, places
 from tests.test_planted import leaks, written
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Suite
 
 URL = "https://api.example.com/v1/chat"
@@ -347,3 +354,55 @@ def test_wrong_redactions_are_told(value: object, said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         check_source("the ini file", {"redact": value})
     assert said in str(caught.value)
+
+
+# -- reports -------------------------------------------------------------------------------------------
+
+
+def test_report_of_a_review_with_a_secret_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither written nor printed; what the ini file allows is."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("old", "a"), ("new", f"b {KEY}")):
+        request = Request("GET", "http://h/")
+        key = fingerprint_request(request)
+        cassette = Cassette("t.py::t", {key: Interaction(key, request, [Response(200, body=text.encode())])})
+        (tmp_path / f"{name}.yaml").write_text(dump(cassette, BlobStore(tmp_path)), encoding="utf-8")
+    assert main(["diff", "old.yaml", "new.yaml", "--output", "out.md", "--format", "markdown"]) == 2
+    assert main(["diff", "old.yaml", "new.yaml"]) == 2
+    out, err = capsys.readouterr()
+    assert KEY not in out + err
+    assert "openai-key in out.md, line " in err
+    assert SHOWN in err
+    assert "[secret-found]" in err
+    assert not (tmp_path / "out.md").exists()
+    (tmp_path / "tox.ini").write_text("[pytest]\nf3dx_allow = sk-proj-.*\n")
+    assert main(["diff", "old.yaml", "new.yaml"]) == 1
+    assert KEY in capsys.readouterr().out
+
+
+def test_report_of_a_replay_has_placeholders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the target said was paid for: the report is written, without the secret."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaky_target.py").write_text(f"def ask(row):\n    raise ValueError('no ' + {KEY!r})\n")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"output": "b"}) + "\n")
+    reports = ["--report", "r.jsonl", "--report", "r.json", "--report", "r.md"]
+    assert main(["replay", "a.jsonl", "--target", "leaky_target:ask", *reports]) == 1
+    for name in ("r.jsonl", "r.json", "r.md"):
+        text = (tmp_path / name).read_text()
+        assert KEY not in text
+        assert "redacted:openai-key" in text.replace("\\", "")
+
+
+def test_persister_for_vcrpy_passes_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What plain vcrpy saves through us is looked through as well."""
+    from pytest_f3dx._vcr import Persister
+
+    monkeypatch.setattr(Redactor, "response", lambda _, response, **__: response)
+
+    asked = vcr.request.Request("GET", "http://h/", b"", {})
+    answer = {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": KEY.encode()}}
+    with pytest.raises(SecretError):
+        Persister.save_cassette(str(tmp_path / "a.yaml"), {"requests": [asked], "responses": [answer]}, None)
+    assert list(tmp_path.iterdir()) == []

@@ -89,6 +89,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _write(text: str, output: Path | None) -> None:
+    from pytest_f3dx._gate import look_through_report
+
+    look_through_report(text, str(output or "standard output"))
     if output:
         from pytest_f3dx._files import write_atomic
 

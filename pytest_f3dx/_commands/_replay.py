@@ -78,6 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         compare=_compare(options),
     )
     report = Report(options.target, options.mode)
+    redact: Callable[[str], str] = _redaction() if options.report else str
     code = OK
     try:
         with ExitStack() as stack:
@@ -86,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
             progress = stack.enter_context(closing(Progress(lambda: _total(options, rows_in))))
             for entry in entries:
                 report.add(entry)
-                _write_line(sinks, entry)
+                _write_line(sinks, entry, redact)
                 progress.step()
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -100,7 +101,8 @@ def _end(report: Report, options: argparse.Namespace, damaged: _Damaged, code: i
     """Write the reports, say the sum; returns the exit code."""
     for path in options.report:
         if path.suffix != ".jsonl":
-            path.write_text(_rendered(report, path.suffix), encoding="utf-8", errors="backslashreplace")
+            text = _redaction()(_rendered(report, path.suffix))
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
     for entry in report.entries[:_SHOWN]:
         _say(f"row {entry.row}  {entry.status}  {entry.note}")
     left = report.failed + report.errors - min(len(report.entries), _SHOWN)
@@ -174,13 +176,20 @@ def _total(options: argparse.Namespace, rows_in: Callable[[Path], int | None]) -
     return min(limits, default=None)
 
 
+def _redaction() -> Callable[[str], str]:
+    """Take secrets out of what is written: it was paid for, so it is not refused."""
+    from pytest_f3dx._gate import report_redaction
+
+    return report_redaction()
+
+
 def _sink(path: Path) -> Any:  # noqa: ANN401 (a file)
     return path.open("w", encoding="utf-8", errors="backslashreplace")
 
 
-def _write_line(sinks: list[Any], entry: Entry) -> None:
+def _write_line(sinks: list[Any], entry: Entry, redact: Callable[[str], str]) -> None:
     if sinks:
-        line = json.dumps(entry.as_dict()) + "\n"
+        line = redact(json.dumps(entry.as_dict())) + "\n"
         for sink in sinks:
             sink.write(line)
 
