@@ -166,6 +166,36 @@ def test_files_that_are_no_cassettes_are_left_out(repo: Repo) -> None:
     assert became(reviewed(repo)) == [("elsewhere.yaml", "added")]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pytest.ini", "[pytest]\nf3dx_cassette_dir = tests/recorded\n"),
+        ("pyproject.toml", '[tool.pytest.ini_options]\nf3dx_cassette_dir = "./tests/recorded/"  # here\n'),
+    ],
+)
+def test_a_cassette_directory_of_the_settings(repo: Repo, file: str, text: str) -> None:
+    """Cassettes in the directory that the settings name are counted, and damaged ones told of."""
+    (repo.path / "tests").mkdir()
+    (repo.path / "cassettes").rename(repo.path / "tests" / "recorded")
+    repo.commit("two")
+    assert reviewed(repo).unchanged == 0
+    (repo.path / file).write_text(text)
+    (repo.path / "tests" / "recorded" / "new.yaml").write_bytes(b"\0")
+    report = reviewed(repo)
+    assert (report.unchanged, became(report)) == (3, [("tests/recorded/new.yaml", "damaged")])
+
+
+def test_what_was_a_cassette_and_is_none(repo: Repo) -> None:
+    """Where a cassette stood on one side, anything else on the other is damage, wherever it stands."""
+    path = repo.path / "elsewhere.yaml"
+    path.write_text(text_of(chat("Hi.", "x")), encoding="utf-8")
+    repo.commit("two")
+    path.write_text("on: push\n")
+    (test,) = reviewed(repo).tests
+    assert (test.status, test.settings) == ("damaged", ())
+    assert "elsewhere.yaml" in test.problems[0]
+
+
 def test_settings_in_the_head_are_told(repo: Repo) -> None:
     """What loosens the key stands in the report."""
     path = repo.path / "cassettes" / "a.yaml"

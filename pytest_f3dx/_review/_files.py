@@ -66,10 +66,11 @@ def _disk_blob(cassette: Path, name: str, blob: str) -> BlobFile:
         size: int | None = path.stat().st_size
     except OSError:
         size = None
-    return BlobFile(Path(shown).as_posix(), size, lambda: _or_none(path))
+    return BlobFile(Path(shown).as_posix(), size, lambda: or_none(path))
 
 
-def _or_none(path: Path) -> bytes | None:
+def or_none(path: Path) -> bytes | None:
+    """Read a file; None if that fails."""
     try:
         return read_bytes(path)
     except (F3dxError, OSError):

@@ -108,6 +108,10 @@ def _compare(pair: Pair, options: Options, payloads: Payloads) -> TestChange | N
     was, now = _read(pair.old), _read(pair.new)
     if was.is_foreign and now.is_foreign:
         return None
+    if (
+        pair.old and pair.new and was.is_foreign != now.is_foreign
+    ):  # one is a cassette: so should be the other
+        was, now = _read(pair.old, must_be=True), _read(pair.new, must_be=True)
     problems = [one.problem for one in (was, now) if one.problem]
     difference = Difference()
     if not problems:
@@ -115,7 +119,7 @@ def _compare(pair: Pair, options: Options, payloads: Payloads) -> TestChange | N
             difference = _comparer(pair, options, payloads).cassettes(was.cassette, now.cassette)
         except F3dxError as error:
             problems.append(str(error))
-    settings = _settings(was.cassette, now.cassette) if pair.old and pair.new else ()
+    settings = _settings(was.cassette, now.cassette) if pair.old and pair.new and not problems else ()
     old, new = (file.name if file else "" for file in (pair.old, pair.new))
     return TestChange(
         now.cassette.test or was.cassette.test or new or old,
@@ -169,7 +173,7 @@ def _replacements(cassette: Opened) -> str:
     return "\n".join(f"{regex} → {placeholder}" for regex, placeholder in cassette.replace)
 
 
-def _read(file: File | None) -> _Read:
+def _read(file: File | None, *, must_be: bool = False) -> _Read:
     if file is None:
         return _Read(is_foreign=True)
     try:
@@ -178,7 +182,7 @@ def _read(file: File | None) -> _Read:
         return _Read(problem=f"{file.name}: it was there a moment ago")
     except F3dxError as error:
         return _Read(problem=str(error))
-    if not is_cassette(data) and not file.must_be:
+    if not is_cassette(data) and not (must_be or file.must_be):
         return _Read(is_foreign=True)
     try:
         return _Read(open_cassette(data, file.name))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pytest_f3dx._files import read_bytes
 from pytest_f3dx._review._files import BlobFile, File, disk_file
 from pytest_f3dx._review._git import Git
+from pytest_f3dx._review._places import HIDDEN, configured_homes, is_cassette_name, is_home
 from pytest_f3dx._tree import BLOBS
 from pytest_f3dx.errors import F3dxError, ReviewError
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from pytest_f3dx._review._git import Changed
 
 WORK_TREE = "work tree"
-_HIDDEN = {BLOBS, ".pending", ".git"}
-_SUFFIXES = (".yaml", ".yml", ".json")
-_HOME = "cassettes"  # a file below a directory of this name is a cassette, or a damaged one
 _RANGE = re.compile(r"(.*?)(\.\.\.?)(.*)", re.DOTALL)
 
 
@@ -84,14 +82,6 @@ def select(names: Sequence[str], paths: Sequence[str], directory: Path) -> Itera
         return
     with Git(directory) as git:
         yield _InGit(git, directory).select(names, paths)
-
-
-def is_cassette_name(name: str) -> bool:
-    """Whether a file may be a cassette, by its name."""
-    path = PurePosixPath(name)
-    if path.suffix not in _SUFFIXES or _HIDDEN & set(path.parts):
-        return False
-    return path.suffix != ".json" or _HOME in path.parts
 
 
 def _on_disk(names: Sequence[str], directory: Path) -> tuple[Path, Path] | None:
@@ -152,7 +142,7 @@ def _relative(path: Path, directory: Path) -> str:
 
 def _below(root: Path) -> Iterator[tuple[str, Path]]:
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _HIDDEN)
+        folders[:] = sorted(name for name in folders if name not in HIDDEN)
         for name in sorted(files):
             path = Path(folder, name)
             if path.suffix in (".yaml", ".yml"):
@@ -176,6 +166,7 @@ class _InGit:
     def __init__(self, git: Git, directory: Path) -> None:
         self._git = git
         self._directory = directory
+        self._homes: tuple[str, ...] | None = None
 
     def select(self, names: Sequence[str], paths: Sequence[str]) -> Selection:
         """Find out what the names mean; see the function of this name."""
@@ -198,7 +189,7 @@ class _InGit:
         where = [] if "" in wanted else wanted
         pairs = tuple(self._pairs(old, new, where))
         touched = {file.name for pair in pairs for file in (pair.old, pair.new) if file}
-        same = sum(1 for name in known if name not in touched and _is_home(name))
+        same = sum(1 for name in known if name not in touched and self._is_home(name))
         return Selection(*labels, pairs, same)
 
     def _split(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -280,8 +271,14 @@ class _InGit:
             after = self._on_disk(change.new_path)
         return Pair(before, after)
 
+    def _is_home(self, name: str) -> bool:
+        """Whether a file stands where only cassettes do."""
+        if self._homes is None:
+            self._homes = configured_homes(self._git.root)
+        return is_home(name, self._homes)
+
     def _on_disk(self, name: str) -> File:
-        return disk_file(self._git.root / name, name, must_be=_is_home(name))
+        return disk_file(self._git.root / name, name, must_be=self._is_home(name))
 
     def _in_tree(self, tree: str, name: str, object_id: str) -> File:
         def read() -> bytes:
@@ -292,7 +289,7 @@ class _InGit:
                 raise ReviewError(what, ("object", object_id), ("fix", fix))
             return data
 
-        return File(name, read, lambda blob: self._blob(tree, name, blob), must_be=_is_home(name))
+        return File(name, read, lambda blob: self._blob(tree, name, blob), must_be=self._is_home(name))
 
     def _blob(self, tree: str, cassette: str, blob: str) -> BlobFile:
         """Find a blob in the nearest directory above its cassette, in the same tree."""
@@ -304,7 +301,3 @@ class _InGit:
             if size is not None:
                 return BlobFile(home, size, partial(self._git.read, name))
         return BlobFile(homes[0], None, lambda: None)
-
-
-def _is_home(name: str) -> bool:
-    return is_cassette_name(name) and _HOME in PurePosixPath(name).parts
