@@ -264,6 +264,10 @@ class Journal:
                 found += _exchanges(path)
         return found
 
+    def is_waiting(self) -> bool:
+        """Whether anything was recorded that is in no cassette yet."""
+        return any(self.folder.glob("*.jsonl"))
+
     def _hold(self, path: Path) -> bool:
         """Lock a journal; False if a living process has it or has just settled it."""
         try:

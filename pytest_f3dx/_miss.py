@@ -220,7 +220,7 @@ def _ignore_line(places: list[Difference], *, toml: bool) -> str:
     return "\n".join(["f3dx_ignore =", *(f"    {path}" for path in paths)])
 
 
-def explain(
+def explain(  # noqa: PLR0913 (the facts of one message)
     request: Request,
     fingerprint: str,
     interactions: Iterable[Interaction],
@@ -229,6 +229,7 @@ def explain(
     test: str,
     cassette: str,
     fix: str,
+    is_pending: bool = False,
     toml: bool = False,
 ) -> MissError:
     """Build the error of a miss.
@@ -241,6 +242,7 @@ def explain(
         test: Node id.
         cassette: Path and state of the cassette, as it is to be shown.
         fix: The command that records what is missing.
+        is_pending: Whether an earlier run has paid for something that is in no cassette yet.
         toml: Whether settings stand in a TOML file, for the line to paste.
     """
     facts = [
@@ -254,4 +256,8 @@ def explain(
         places = found[1]
         if places and all(place.is_volatile and place.path.startswith("$") for place in places):
             facts.append(("ignore", _ignore_line(places, toml=toml)))
+    if is_pending:
+        facts.append(
+            ("pending", "an earlier run has recorded what is not confirmed yet; it is not paid again")
+        )
     return MissError("no recording answers this request", *facts, ("fix", fix))

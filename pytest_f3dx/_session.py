@@ -203,8 +203,10 @@ class TestRun:
 
     def _explain(self, request: Request, fingerprint: str, view: View | None) -> MissError:
         from pytest_f3dx import _miss
+        from pytest_f3dx._journal import Journal
 
         interactions = view.load_all().interactions.values() if view else ()
+        journal = Journal(self._place.cassettes, self._relative(), self._place.run)
         return _miss.explain(
             request,
             fingerprint,
@@ -213,6 +215,7 @@ class TestRun:
             test=self._fixed_by,
             cassette=self._cassette_state(len(interactions) if view else None),
             fix=self._place.command(self._fixed_by, "new_episodes" if view else "once"),
+            is_pending=journal.is_waiting(),
             toml=self._place.toml,
         )
 

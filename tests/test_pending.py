@@ -47,6 +47,7 @@ def test_none_never_reads_pending(suite: Suite) -> None:
     suite.run("--f3dx-record=once")
     result = suite.run()
     assert suite.summary(result).startswith("f3dx: 0 replayed, 0 recorded, 0 live, 1 missed")
+    result.stdout.fnmatch_lines(["*  pending   an earlier run has recorded what is not confirmed yet*"])
 
 
 def test_all_asks_anew(suite: Suite) -> None:
