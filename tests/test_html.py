@@ -256,6 +256,8 @@ def test_many_tests_are_closed() -> None:
     tests = re.findall(r'<details class="test"[^>]*>', text)
     assert len(tests) == 100
     assert not [test for test in tests if " open" in test]
+    one = TestChange("t", "c", "changed", interactions=(reports.REMOVED,) * 61)
+    assert "open" not in page(Report("a", "b", (one,))).all("details", class_="test")[0]
 
 
 def test_entry_without_text_is_written() -> None:

@@ -15,7 +15,8 @@ from pytest_f3dx._review._model import ADDED, CHANGED, DAMAGED, NOISE, REMOVED, 
 if TYPE_CHECKING:
     from pytest_f3dx._review._model import Context, Report
 
-_MOST_OPEN = 8  # tests whose details are open from the start
+_MOST_OPEN = 8  # tests whose details are open from the start, if they hold no more interactions than this:
+_MOST_OPEN_INTERACTIONS = 60
 _STATUSES = (CHANGED, ADDED, REMOVED, RENAMED, DAMAGED, NOISE)
 _PARTS = ("request", "answer")
 _KEYS = (("/", "filter"), ("j", "next test"), ("k", "previous test"), ("Enter", "open or close"))
@@ -34,7 +35,8 @@ def render(report: Report, context: Context) -> str:
     """
     style, script = _resource("review.css"), _resource("review.js")
     parts = Parts(context)
-    is_open = len(report.tests) <= _MOST_OPEN
+    count = sum(len(test.interactions) for test in report.tests)
+    is_open = len(report.tests) <= _MOST_OPEN and count <= _MOST_OPEN_INTERACTIONS
     tests = "".join(parts.test(test, is_open=is_open) for test in report.tests)
     reset = el("button", "Show all", type="button", id="reset")
     return "".join([
