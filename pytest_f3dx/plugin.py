@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._traffic import Traffic
 
 MARKER = "f3dx_cache"
+TRACE_MARKER = "f3dx_trace"
 _PLACE: pytest.StashKey[Place] = pytest.StashKey()
 _INI: pytest.StashKey[Mapping[str, object]] = pytest.StashKey()
 _RUN_INI: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
@@ -83,6 +84,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts, redact, "
         "allow): "
         "record the HTTP traffic of the test once, replay it ever after (pytest-f3dx)",
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{TRACE_MARKER}(path, *, limit, on_error): "
+        "run the test for each row of a bundle of traces, given as its argument trace (pytest-f3dx)",
     )
     config.addinivalue_line(
         "markers",
@@ -189,6 +195,15 @@ def _has_own_fixture(item: pytest.Item) -> bool:
         return len(manager.getfixturedefs("f3dx_config", item)) != 1  # type: ignore[union-attr]  # caught below
     except (AttributeError, TypeError):
         return True
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test for each row of the bundle that a test is marked with."""
+    mark = metafunc.definition.get_closest_marker(TRACE_MARKER)
+    if mark:
+        from pytest_f3dx._plugin import _traces
+
+        _traces.parametrize(metafunc, mark)
 
 
 @pytest.hookimpl(tryfirst=True)
