@@ -7,7 +7,7 @@ import importlib
 import platform
 from pathlib import Path
 
-PARTS = ("replay",)
+PARTS = ("replay", "traces")
 
 
 def main() -> None:

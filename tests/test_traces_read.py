@@ -152,6 +152,33 @@ def test_what_is_no_row_is_told(tmp_path: Path, text: str, column: int | None, w
     assert error.__cause__ is None
 
 
+LITERALS = [
+    "0", "-0", "1.0", "1e5", "-1E-7", "0.1", "123456789012345678", "18446744073709551615", "18446744073709551616",
+    "-9223372036854775808", "-9223372036854775809", "1234567890123456789012", "0.1234567890123456789", "1e-400",
+    "9007199254740993.0", "5e-324", '"12345678901234567890"', "[[]]", '{"model":1}', "null", "true", '"\\u00e9"', '"\\ud83d\\ude00"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "separators", [(",", ":"), (", ", ": "), (" , ", "\t: ")], ids=["compact", "python", "wide"]
+)
+@pytest.mark.parametrize("literal", LITERALS)
+def test_fast_parser_loses_nothing(tmp_path: Path, literal: str, separators: tuple[str, str]) -> None:
+    """Every value is what the standard library reads, type and digits, however the row is spelt."""
+    comma, colon = separators
+    text = f'{{"a"{colon}{literal}{comma}"prompt"{colon}[1{comma}{literal}]{comma}"é"{colon}"ü"}}'
+    (row,) = read_jsonl(write(tmp_path / "a.jsonl", text))
+    assert repr(row) == repr({**NAMED, **json.loads(text)})
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_repeated_unknown_field_counts_last(tmp_path: Path, space: str) -> None:
+    """As in f3dx and every parser; a named one is refused whatever the spelling."""
+    bundle = tmp_path / "a.jsonl"
+    assert read_jsonl(write(bundle, f'{{"x":{space}1,"x":{space}2}}'))[0]["x"] == 2
+    assert whats_wrong(write(bundle, f'{{"prompt":{space}1,"prompt":{space}2}}')).column == 13 + len(space)
+
+
 def test_many_brackets_are_not_deep(tmp_path: Path) -> None:
     """A wide row is read, and one with brackets in its texts; lone surrogates are kept."""
     row = {"x": [[{}]] * 200, "s": "[" * 999, "t": "\ud800"}

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from pytest_f3dx._traces._fields import FIELDS, NAMED
 from pytest_f3dx._traces._open import STREAM_ERRORS, open_bundle
 from pytest_f3dx.errors import TraceError, TraceWarning
@@ -34,6 +36,8 @@ _SPACE = " \t\r\n"
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|[^\s",:\[\]{}]+')
 _STEPS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _FIX = 'mend the line or take it out; read_jsonl(path, on_error="skip") leaves such lines out'
+_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
+_LONG_NUMBER = b"0" * 19  # digits; all numbers of fewer fit into 64 bits
 _NAMED_KEYS = re.compile(rb'"(' + "|".join(FIELDS).encode() + rb')"[ \t]*:')
 
 
@@ -138,6 +142,31 @@ def _row(line: bytes, number: int) -> Row | None:
     """Parse a line; None if it is blank."""
     if len(line) == LINE_BYTES:
         raise _EndlessError(f"a line of {LINE_BYTES} bytes and more")
+    row = _quick(line)
+    return _slow(line, number) if row is None else {**NAMED, **row}
+
+
+def _quick(line: bytes) -> Row | None:
+    """Parse a line by orjson if nothing gets lost; None leaves it to the long way, which says what is wrong.
+
+    orjson rounds integers beyond 64 bits and takes the last of repeated keys. Neither can be where its own
+    spelling of what it read is the line again, as for all that f3dx writes; else both are looked for.
+    """
+    try:
+        row = orjson.loads(line)
+        text = orjson.dumps(row)  # refuses what is nested too deep
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    if type(row) is not dict:
+        return None
+    if line.startswith(text):
+        return row
+    keys = _NAMED_KEYS.findall(line)
+    return None if _LONG_NUMBER in line.translate(_DIGITS) or len(set(keys)) != len(keys) else row
+
+
+def _slow(line: bytes, number: int) -> Row | None:
+    """Parse a line by the standard library; None if it is blank."""
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
