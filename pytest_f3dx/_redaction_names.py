@@ -130,13 +130,15 @@ _PLURAL_OWNERS = frozenset("access refresh api auth bearer session id bot user p
 
 # What stands where a secret would, in examples, schemas and cassettes that others have cleaned.
 _NOTHING = re.compile(
-    r"""(?:[*xX.\-_#]|…|\xe2\x80\xa6)*              # masked, or empty; an ellipsis in bytes too
+    r"""(?:(?:basic|bearer|token)\s+)?(?:
+        (?:[*xX.\-_#]|…|\xe2\x80\xa6)*              # masked, or empty; an ellipsis in bytes too
       | <[A-Za-z][A-Za-z _-]*>                       # <token>, </s>
       | </?[a-z]+>
       | \$\{[^{}]*\} | \$[A-Z]+(?:_[A-Z0-9]+)+       # ${TOKEN}, $API_TOKEN
       | \{+[A-Za-z_][\w. ]*\}+ | %\(\w+\)s           # {token}, {{ token }}, %(token)s
       | [\[(*<]*(?:REDACTED|FILTERED|MASKED|SCRUBBED|HIDDEN)[\])*>]*
       | string|str|number|integer|int|boolean|bool|object|null|none|nil|true|false|undefined|required|optional
+      )
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )

@@ -308,6 +308,8 @@ SURVIVORS: dict[str, str] = {
     "addresses": "mailto:a@b.example ssh://git@github.com/x git@host:22 http://u:password@host/ http://{u}:{p}@h http://u:***@h",
     "plain links": '"https://x.example/a?page=2&tokens=5&q=token&key=short&code=DE&state=a1b2c3d4e5f6g7h8i9j0#frag"',
     "code": "API_KEY=os.environ['X'] SECRET=get_secret(1) TOKEN=${TOKEN} API_KEY=your-api-key-here",
+    "cache keys": "CACHE_KEY=v1-linux-py311 SORT_KEY=a1b2c3d4e5 100%25 of 20%",
+    "masked by others, with a scheme": '{"authorization": "Basic <BASIC_AUTH>", "proxy_authorization": "Bearer ***"}',
     "pem in prose": "A file that begins with -----BEGIN PRIVATE KEY----- is secret. So is -----BEGIN RSA PRIVATE KEY-----.",
     "public pem": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----",
     "json segments": "eyJhbGciOiJIUzI1NiJ9 eyJwYWdlIjogMn0=.txt",
@@ -782,6 +784,12 @@ def test_no_digest_and_no_value_shows_in_what_is_returned() -> None:
     )
     shown = f"{redactor.request(request)!r} {redactor.response(response)!r}"
     assert [secret for secret in (P, OPENAI, JWT, A, TELEGRAM) if secret in shown] == []
+
+
+def test_long_value_of_an_unknown_key_is_a_secret() -> None:
+    """As of a variable of the environment: any ``…_KEY`` if it is long and mixed."""
+    assert Redactor().text(f"SORT_KEY={A}") == "SORT_KEY=[redacted:sort-key]"
+    assert Redactor().text(f"SORT_KEY={'a-' * 12}") == f"SORT_KEY={'a-' * 12}"
 
 
 def test_names_without_a_word_mean_nothing() -> None:
