@@ -129,7 +129,7 @@ class Recorder:
                 raise F3dxError(
                     "a request was sent after its test had ended",
                     ("request", f"{request.method} {self._redactor.get().text(request.uri)}"),
-                    ("fix", "wait for the threads and tasks of the test before it returns"),
+                    ("fix", "end what the test has started before it returns, or start it in a fixture"),
                 )
             if self._passes(request):
                 return Ticket(request)

@@ -1,8 +1,9 @@
 """Which recorder answers a request that is being sent right now.
 
 A client patch asks `current()`. The answer comes from the context (so that tasks and
-context-copying threads of one test stay with it), else from the test or fixture that started the
-thread, else from the one test that is running (event loops made earlier have no context of ours). A
+context-copying threads of one test stay with it), else from the test that started the thread, else
+from the one test that is running (event loops made earlier have no context of ours; the threads and
+tasks of a fixture, such as a live server, work for whichever test is running). A
 request sent from within a live request that we already follow is not seen: a layered client counts
 once.
 """
@@ -86,11 +87,15 @@ def current() -> Recorder | None:
 
 
 def _elsewhere(found: Recorder | None) -> Recorder | None:
-    """Decide for a thread without a context of ours, and for contexts that outlive what they belong to."""
+    """Decide for a thread without a context of ours, and for contexts that outlive what they belong to.
+
+    What a fixture has started, a live server say, works for the test that is running; between marked
+    tests it works for the fixture.
+    """
     if found is None:
         found = getattr(threading.current_thread(), OWNER, None)
-    if found is None or _is_shared_task():
-        return _active[-1] if _active else None
+    if _active and (found is None or found in _waiting or _is_shared_task()):
+        return _active[-1]
     return found
 
 

@@ -412,16 +412,70 @@ THREAD = """
 """
 
 
-def test_a_thread_of_a_fixture_stays_with_it(suite: Suite) -> None:
-    """What a thread that a fixture has started sends is the fixture's, whatever test is running."""
+def test_a_thread_of_a_fixture_works_for_the_running_test(suite: Suite) -> None:
+    """What a thread that a fixture has started sends is the running test's; between marked tests the fixture's."""
     suite.write(THREAD)
     suite.run("--f3dx-record=once").assert_outcomes(passed=2)
-    assert "from the test" in suite.cassette("test_it/test_one").read_text()
+    text = suite.cassette("test_it/test_one").read_text()
+    assert text.index("from the thread") < text.index("from the test")
     text = suite.cassette("test_it/fixture.worker").read_text()
-    assert "from the thread" in text
+    assert "from the thread" not in text
     assert "from a test without marker" in text
     suite.server.stop()
     suite.run().assert_outcomes(passed=2)
+
+
+SERVED = """
+    import asyncio
+    import threading
+    import httpx
+    import pytest_asyncio
+    from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = ask(self.path).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_): ...
+
+    @pytest.fixture(scope="session")
+    def app():
+        with {server}(("127.0.0.1", 0), App) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{{server.server_address[1]}}"
+            server.shutdown()
+            thread.join()
+
+    def visit(app, path):
+        import socket
+        host, port = app.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(f"GET {{path}} HTTP/1.0\\r\\n\\r\\n".encode())
+            return client.makefile("rb").read().decode()
+
+    @pytest.mark.f3dx_cache
+    @pytest.mark.parametrize("n", range(2))
+    def test_it(app, n):
+        assert f"/page/{{n}}" in visit(app, f"/page/{{n}}")
+"""
+
+
+@pytest.mark.parametrize("kind", ["HTTPServer", "ThreadingHTTPServer"])
+def test_a_live_server_works_for_the_running_test(suite: Suite, kind: str) -> None:
+    """What the application behind a server of the session asks is recorded with the test that made it ask."""
+    suite.write(SERVED.format(server=kind))
+    suite.run("--f3dx-record=once").assert_outcomes(passed=2)
+    for n in range(2):
+        assert f"prompt: /page/{n}" in suite.cassette(f"test_it/test_it[{n}]").read_text()
+    assert not suite.cassette("test_it/fixture.app").exists()
+    suite.server.stop()
+    suite.run().assert_outcomes(passed=2)
+    suite.run("-k", "1").assert_outcomes(passed=1, deselected=1)
 
 
 def test_workers_pay_once_for_a_fixture(suite: Suite) -> None:
