@@ -587,7 +587,9 @@ def test_judge_without_settings_is_told(suite: Suite, server: Talker) -> None:
     server.says = NEW
     result = suite.run("--f3dx-diff=structured,judge")
     result.assert_outcomes(failed=1)
-    assert any("mode 'judge' has no judge" in line for line in drift_lines(result))
+    assert "    undecided: mode 'judge' has no judge" in drift_lines(result)
+    assert "f3dx: 1 of 1 answers could not be judged [judge-failed]" in result.outlines
+    assert drift_lines(result)[-1].endswith("0 drifted, 0 without a live answer, 1 undecided")
 
 
 def test_judge_of_the_settings(suite: Suite, server: Talker) -> None:

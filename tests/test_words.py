@@ -99,3 +99,24 @@ def test_hopeless_texts_are_replaced_as_a_whole(old: str, new: str) -> None:
     """Beyond a bound nothing is matched, so that no text takes minutes."""
     assert {op for op, _ in word_changes(old, new)} <= {"same", "removed", "added"}
     assert len(word_changes(old, new)) <= 4
+
+
+def test_a_stutter_of_marks_is_one_change() -> None:
+    """A few words that happen to be the same between longer changes are drawn into them."""
+    assert word_changes(
+        "No, the answer is not no. Water has a way", "Yes, water is indeed wet. It occurs because"
+    ) == [
+        ("removed", "No, the answer is not no. Water has a way"),
+        ("added", "Yes, water is indeed wet. It occurs because"),
+    ]
+    assert [text for op, text in word_changes("a b c d e", "a x c y e") if op == "same"] == [
+        "a ",
+        " c ",
+        " e",
+    ]
+
+
+def test_huge_texts_are_not_matched() -> None:
+    """Of texts of megabytes that differ all over only the common start and end stay."""
+    old, new = "a b " * 400_000, "b a " * 400_000
+    assert [op for op, _ in word_changes(old, new)] == ["removed", "added", "same"]

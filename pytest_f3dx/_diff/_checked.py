@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SAME, DRIFT, FAILED, NEW, STOPPED = "same", "drift", "failed", "new", "stopped"
+SAME, DRIFT, FAILED, UNDECIDED = "same", "drift", "failed", "undecided"
+NEW, STOPPED = "new", "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Checked:
     """One request and how its answer of now compares with the recorded one.
 
     Attributes:
-        outcome: ``same`` (accepted), ``drift``, ``failed`` (no answer to compare), ``new`` (nothing recorded
+        outcome: ``same`` (accepted), ``drift``, ``failed`` (no answer to compare), ``undecided`` (no
+            verdict was to be had), ``new`` (nothing recorded
             to compare with) or ``stopped`` (the budget of live requests was used up).
         request: Method and address, redacted.
         fingerprint: Of the request.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_f3dx._diff._brief import lines
-from pytest_f3dx._diff._checked import DRIFT, FAILED, NEW, SAME, STOPPED, Checked
+from pytest_f3dx._diff._checked import DRIFT, FAILED, NEW, SAME, STOPPED, UNDECIDED, Checked
 from pytest_f3dx._diff._compare import compare
 from pytest_f3dx._diff._endpoint import EndpointJudge
 from pytest_f3dx._diff._live import LiveFailedError, send
@@ -140,9 +140,8 @@ class Watch:
         try:
             drift = compare(_unnumbered(old), _unnumbered(new), self._mode, **self._options(request, config))
         except F3dxError as error:
-            return replace(
-                blank, note=error.what, changes=tuple(f"{name}: {value}" for name, value in error.facts)
-            )
+            facts = tuple(f"{name}: {' '.join(value.split())}" for name, value in error.facts)
+            return replace(blank, outcome=UNDECIDED, note=error.what, changes=facts)
         return replace(
             blank,
             outcome=SAME if drift.ok else DRIFT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ _TOKEN = re.compile(
 )
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _MOST_TOKENS = 4000  # of both texts together; beyond it lines are matched first
+_MOST_CHARACTERS = 2_000_000  # of both texts together, where they differ; beyond it nothing is matched
 _MOST_EDITS = 800  # tokens that come and go; texts with more have little in common
 _LONGEST_WORD = 100  # characters
 
@@ -70,7 +71,7 @@ def _head(text: str) -> int:
 
 
 def _middle(was: str, now: str) -> list[WordChange]:
-    if not was or not now:
+    if not was or not now or len(was) + len(now) > _MOST_CHARACTERS:
         return _replaced(was, now)
     old, new = _TOKEN.findall(was), _TOKEN.findall(now)
     if len(old) + len(new) <= _MOST_TOKENS:
@@ -150,24 +151,54 @@ def _traced(trace: list[list[int]], x: int, y: int) -> Iterator[tuple[int, int]]
             x, y = before, before - (diagonal + 1 if down else diagonal - 1)
 
 
+class _Block(NamedTuple):
+    """What went and what came in its place, and what stays behind it."""
+
+    was: str
+    now: str
+    same: str
+
+    def outweighs(self, text: str) -> bool:
+        """Whether the change is no shorter than a text beside it."""
+        return len(text) <= max(len(self.was), len(self.now))
+
+
 def _joined(changes: list[WordChange]) -> list[WordChange]:
     """Join neighbours: what was removed comes before what was added in its place.
 
-    Blanks at the end of both are the same; those between two changed words are not worth two more marks.
+    Blanks at the end of both are the same. A few words that happen to be the same between two longer
+    changes are drawn into them: one change reads better than a stutter of marks.
     """
     found: list[WordChange] = []
-    was = now = ""
-    for op, text in [*changes, ("same", "")]:
-        if op == "removed":
-            was += text
-        elif op == "added":
-            now += text
-        elif text or (was or now):
-            blank = _blank_end(was, now)
-            _put(found, "removed", was[: len(was) - blank])
-            _put(found, "added", now[: len(now) - blank])
-            _put(found, "same", was[len(was) - blank :] + text)
-            was = now = ""
+    for block in _merged(_blocks(changes)):
+        blank = _blank_end(block.was, block.now)
+        _put(found, "removed", block.was[: len(block.was) - blank])
+        _put(found, "added", block.now[: len(block.now) - blank])
+        _put(found, "same", block.was[len(block.was) - blank :] + block.same)
+    return found
+
+
+def _blocks(changes: list[WordChange]) -> list[_Block]:
+    found: list[_Block] = []
+    parts: dict[str, list[str]] = {"removed": [], "added": [], "same": []}
+    for op, text in [*changes, ("removed", "")]:
+        if op != "same" and parts["same"]:
+            found.append(_Block(*map("".join, parts.values())))
+            parts = {"removed": [], "added": [], "same": []}
+        if text:
+            parts[op].append(text)
+    return [*found, _Block(*map("".join, parts.values()))]
+
+
+def _merged(blocks: list[_Block]) -> list[_Block]:
+    """Draw what stays into the changes on both sides where both outweigh it."""
+    found: list[_Block] = []
+    for block in blocks:
+        now = block
+        while found and found[-1].outweighs(found[-1].same) and now.outweighs(found[-1].same):
+            before = found.pop()
+            now = _Block(before.was + before.same + now.was, before.now + before.same + now.now, now.same)
+        found.append(now)
     return found
 
 

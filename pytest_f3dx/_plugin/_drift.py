@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_f3dx._diff._budget import Budget
-from pytest_f3dx._diff._checked import DRIFT, FAILED, SAME, STOPPED, Checked, of
+from pytest_f3dx._diff._checked import DRIFT, FAILED, SAME, STOPPED, UNDECIDED, Checked, of
 from pytest_f3dx._diff._compare import check_modes
 from pytest_f3dx._diff._watch import Watch
 from pytest_f3dx._render import _drift
-from pytest_f3dx.errors import DriftError, F3dxError, LiveBudgetError, LiveError, SettingsError
+from pytest_f3dx.errors import DriftError, F3dxError, JudgeError, LiveBudgetError, LiveError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -159,6 +159,10 @@ def _error(item: pytest.Item, run: TestRun | None, fresh: list[Checked]) -> F3dx
         answers = ("answers", _all_lines([*drifted, *failed]))
         fix = [("if right", "record the new answers:"), ("fix", run.command("all"))] if run else []
         return DriftError(f"{len(drifted)} of {len(fresh)} answers drifted", test, answers, *fix)
+    undecided = of(UNDECIDED, fresh)
+    if undecided:
+        what = f"{len(undecided)} of {len(fresh)} answers could not be judged"
+        return JudgeError(what, test, ("answers", _all_lines([*undecided, *failed])))
     if failed:
         what = f"{len(failed)} of {len(fresh)} live requests got no answer to compare"
         return LiveError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_f3dx._diff._checked import DRIFT, FAILED, NEW, SAME, STOPPED, of
+from pytest_f3dx._diff._checked import DRIFT, FAILED, NEW, SAME, STOPPED, UNDECIDED, of
 from pytest_f3dx.errors import printable
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def details(checked: Checked) -> list[str]:
     head = f"{checked.request}  {checked.fingerprint[:9]}…"
     said = {
         DRIFT: f"drift ({checked.mode}): {checked.note}",
+        UNDECIDED: f"undecided: {checked.note}",
         FAILED: f"no live answer to compare: {checked.note}",
         STOPPED: f"not asked: {checked.note}",
         NEW: checked.note,
@@ -48,7 +49,7 @@ def sum_up(mode: str, checked: Iterable[Checked]) -> str:
         f"{len(of(outcome, every))} {word}"
         for outcome, word in ((SAME, "the same"), (DRIFT, "drifted"), (FAILED, "without a live answer"))
     ]
-    rest = ((NEW, "new"), (STOPPED, "not asked"))
+    rest = ((UNDECIDED, "undecided"), (NEW, "new"), (STOPPED, "not asked"))
     counts += [f"{len(of(outcome, every))} {word}" for outcome, word in rest if of(outcome, every)]
     noun = "answer" if len(every) == 1 else "answers"
     return f"f3dx: {len(every)} {noun} compared ({mode}): {', '.join(counts)}"
