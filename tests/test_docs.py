@@ -378,7 +378,7 @@ def third_party_of_examples() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 found.add(str(node.module).partition(".")[0])
-    return found - sys.stdlib_module_names - {"pytest"}
+    return found - sys.stdlib_module_names - {"pytest", "pytest_f3dx"}
 
 
 def run_command(command: str, stage: Stage) -> None:

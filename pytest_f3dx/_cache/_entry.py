@@ -6,6 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from blake3 import blake3
+
+from pytest_f3dx._canonical import canonical
 from pytest_f3dx._fingerprint import fingerprint
 from pytest_f3dx._model import CALL, CALL_URI, Request
 
@@ -108,10 +111,26 @@ def spelt(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+def keyed(value: object) -> tuple[str, bytes]:
+    """Return the fingerprint of a request, and the request spelt to be stored, in one pass.
+
+    Raises:
+        TypeError: It cannot be written as JSON; names the JSONPath of what is no JSON value.
+    """
+    text = canonical(value)
+    key = blake3(text).hexdigest()
+    return key, text if text[:1] == b"{" else spelt(value)  # what RFC 8785 excludes has no canonical JSON
+
+
 def as_request(value: object) -> Request:
     """Put a request where redaction and cassettes expect one.
 
     Raises:
         TypeError: It cannot be written as JSON.
     """
-    return Request(CALL, CALL_URI, _JSON_HEADERS, spelt(value))
+    return stored_request(spelt(value))
+
+
+def stored_request(body: bytes) -> Request:
+    """Return the request that a JSON text stands for."""
+    return Request(CALL, CALL_URI, _JSON_HEADERS, body)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._cache._database import Database
-from pytest_f3dx._cache._entry import Entry, Meta, as_request
+from pytest_f3dx._cache._entry import Entry, Meta, keyed, stored_request
 from pytest_f3dx._fingerprint import fingerprint
 from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx.errors import CacheError
@@ -140,7 +140,7 @@ class SqliteBackend:
         Returns:
             The fingerprint of the request as it was given.
         """
-        key, stored = fingerprint(request), _redacted(request)
+        key, stored = _redacted(request)
         with self._database.writer() as connection:
             _put(connection, key, stored, response, _now_ms(), meta)
         return key
@@ -149,7 +149,7 @@ class SqliteBackend:
         """Put entries as they once were, their hits and times with them, all or none."""
         with self._database.writer() as connection:
             for entry in entries:
-                key, stored = fingerprint(entry.request), _redacted(entry.request)
+                key, stored = _redacted(entry.request)
                 created_at_ms = _now_ms() if entry.created_at_ms is None else entry.created_at_ms
                 _put(connection, key, stored, entry.response, created_at_ms, entry.meta)
                 connection.execute(_HITS, (entry.hit_count, key))
@@ -235,10 +235,11 @@ def _put(
     connection.execute(_PUT_META, (key, created_at_ms, *facts))
 
 
-def _redacted(request: object) -> bytes:
-    """Spell a request as it may be written."""
+def _redacted(request: object) -> tuple[str, bytes]:
+    """Return the fingerprint of a request as it is given, and the request as it may be written."""
+    key, text = keyed(request)
     redactor = Redactor(values=environment_values(os.environ))
-    return redactor.request(as_request(request)).body
+    return key, redactor.request(stored_request(text)).body
 
 
 def _entry(fields: tuple[Any, ...]) -> Entry:
