@@ -45,15 +45,24 @@ def json_finds(text: str) -> Iterator[Find]:
     wanted = {key: meaning for key in keys if (meaning := field_meaning(_plain_key(key)))}
     if not wanted:
         return
+    walk = _Walk(len(text) * 8 + _WALKED_CHARACTERS)
     for match in _KEY.finditer(text):
         meaning = wanted.get(match[1])
         if meaning is None:
             continue
         depth = _depth(text, match.start())
         if depth is not None:
-            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning)
+            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning, walk)
 
 
+class _Walk:
+    """How far arrays may still be walked: thousands that never end must not each be walked to the end."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+_WALKED_CHARACTERS = 100_000
 _VALUE_KEYS = frozenset({"value", "Value"})
 _NAME_VALUE = re.compile(
     r'"(?:[nN]ame|[kK]ey)\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*\\*"([\w.$ -]{2,80})\\*"(?:\s|\\+[nrt])*,'
@@ -64,11 +73,12 @@ _NAME_VALUE = re.compile(
 
 def _name_value_finds(text: str) -> Iterator[Find]:
     """Yield the values of pairs: ``{"name": "X-Api-Key", "value": …}``, as HAR files have them."""
+    walk = _Walk(len(text) * 8 + _WALKED_CHARACTERS)
     for match in _NAME_VALUE.finditer(text):
         meaning = field_meaning(match[1].rstrip("\\"))
         depth = _depth(text, match.start())
         if meaning and depth is not None:
-            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning)
+            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning, walk)
 
 
 def _plain_key(raw: str) -> str:
@@ -92,10 +102,10 @@ def _skip_space(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _leaves(text: str, position: int, depth: int, meaning: Meaning) -> Iterator[Find]:
+def _leaves(text: str, position: int, depth: int, meaning: Meaning, walk: _Walk) -> Iterator[Find]:
     """Yield the leaf that begins here, or those of the array that does."""
     if text[position : position + 1] == "[":
-        yield from _array_leaves(text, position + 1, depth, meaning)
+        yield from _array_leaves(text, position + 1, depth, meaning, walk)
         return
     wrapped = _WRAPPED.match(text, position)
     if wrapped:  # {"client_secret": {"value": …, "expires_at": …}}
@@ -119,10 +129,11 @@ def _leaf(text: str, position: int, depth: int, meaning: Meaning) -> Find | None
     return Find(position, number.end(), meaning.name, number.group(), quote)
 
 
-def _array_leaves(text: str, position: int, depth: int, meaning: Meaning) -> Iterator[Find]:
+def _array_leaves(text: str, position: int, depth: int, meaning: Meaning, walk: _Walk) -> Iterator[Find]:
     """Yield the leaves of an array and of arrays in it; the objects in it speak for themselves."""
     arrays, objects = 1, 0
-    while arrays and position < len(text):
+    while arrays and position < len(text) and walk.left > 0:
+        walk.left -= 1
         find = _leaf(text, position, depth, meaning)
         if find:
             if not objects and is_secret(find.value, meaning):

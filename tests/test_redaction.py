@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -736,6 +737,19 @@ def test_only_so_many_values_are_kept_in_mind() -> None:
         sent(f'{{"password": "{A}{n:04}"}}', redactor=redactor)
     assert sent(f"{A}0399", redactor=redactor) == "[redacted:password-400]"
     assert sent(f"{A}0000", redactor=redactor) == f"{A}0000"
+
+
+@pytest.mark.parametrize("piece", ["sk-", "eyJ", '"password":[', '"password":[[', "://", "<a ", "%3A"])
+def test_hostile_repetitions_cost_no_more_than_their_length(piece: str) -> None:
+    """What begins like a key or an array again and again is not read to its end each time."""
+    started = time.perf_counter()
+    sent(piece * (40_000 // len(piece)))
+    assert time.perf_counter() - started < 5
+
+
+def test_key_behind_many_false_starts_is_found() -> None:
+    """The pattern that looks at the start first finds what the fast one would."""
+    assert sent(f"{'sk-' * 200}x {OPENAI}").endswith("[redacted:openai-key]")
 
 
 def test_adjacent_keys_are_all_found() -> None:
