@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMER = """
-import json, os, time
+import json, os, resource, time
 import pytest
 
 TIMES = []
@@ -45,7 +45,7 @@ def pytest_runtest_protocol(item, nextitem):
 def pytest_sessionfinish(session):
     if "BENCH_TIMES" in os.environ:
         with open(os.environ["BENCH_TIMES"], "w") as file:
-            json.dump(TIMES, file)
+            json.dump({"times": TIMES, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}, file)
 """
 _HTTPX = """
 import httpx, pytest
@@ -116,6 +116,27 @@ def rows(work: Path, rounds: int, only: str = "") -> Iterator[Row]:
     for at, scenario in enumerate(SCENARIOS):
         if only in scenario.name:
             yield _measured(work, rounds, scenario, f"warm-{at}")
+    if only in "memory":
+        yield _memory(work)
+
+
+def _memory(work: Path) -> Row:
+    """Replay 100 MB of cassettes in one process, and a tenth of that: what grows with the suite is the difference."""
+    grown: dict[str, float] = {}
+    peaks = []
+    with model(200) as url:
+        for name in RECORD:
+            python, peak = environment(work, name), []
+            for tests in (80, 800):
+                scenario = Scenario("memory", _HTTPX, 120_000, 200, (), tests=tests)
+                folder = _suite(work / f"memory-{tests}", name, url, scenario)
+                run(pytest_command(python, RECORD[name]), folder)
+                _one_run(python, folder)
+                peak.append(json.loads((folder / "times.json").read_text(encoding="utf-8"))["peak"])
+            grown[name] = peak[1] - peak[0]
+            peaks.append(f"{name} {peak[1]:.0f} MB")
+    what = "memory that 90 MB more of cassettes take"
+    return Row(what, grown, ((CASSETTER, 1.0, None),), f"peak with 100 MB: {', '.join(peaks)}", "MB")
 
 
 def _measured(work: Path, rounds: int, scenario: Scenario, slug: str) -> Row:
@@ -192,5 +213,7 @@ def _suite(work: Path, name: str, url: str, scenario: Scenario) -> Path:
 def _one_run(python: Path, folder: Path) -> tuple[float, float]:
     """Run a suite once; returns the median seconds of a test by the clock and of the processor."""
     run(pytest_command(python), folder, BENCH_TIMES=str(folder / "times.json"))
-    times = json.loads((folder / "times.json").read_text(encoding="utf-8"))[5:]  # the first ones import
+    times = json.loads((folder / "times.json").read_text(encoding="utf-8"))["times"][
+        5:
+    ]  # the first ones import
     return statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)

@@ -7,7 +7,7 @@ import importlib
 import platform
 from pathlib import Path
 
-PARTS = ("replay", "traces")
+PARTS = ("replay", "startup", "large", "digest", "record", "traces")
 
 
 def main() -> None:

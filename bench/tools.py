@@ -46,16 +46,20 @@ class Row:
         ms: Milliseconds by tool.
         targets: Of (the other tool, must, aim): ours divided by theirs.
         note: What else there is to say.
+        unit: Of the numbers.
     """
 
     what: str
     ms: Mapping[str, float]
     targets: tuple[tuple[str, float, float | None], ...] = ()
     note: str = ""
+    unit: str = "ms"
 
     def lines(self) -> list[str]:
         """Write the line, and one for each target."""
-        found = [f"{self.what}: " + ", ".join(f"{name} {value:.3f} ms" for name, value in self.ms.items())]
+        found = [
+            f"{self.what}: " + ", ".join(f"{name} {value:.3f} {self.unit}" for name, value in self.ms.items())
+        ]
         ours = next(iter(self.ms.values()))
         for other, must, aim in self.targets:
             ratio = ours / self.ms[other]

@@ -28,8 +28,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import rfc8785
-
 from pytest_f3dx import _fast_json
 
 if TYPE_CHECKING:
@@ -209,6 +207,8 @@ def canonical(value: object) -> bytes:
 
 def _spelt(value: object) -> bytes:
     """Spell any JSON value; the reference for the fast path."""
+    import rfc8785  # a replay of ordinary requests does without
+
     try:
         text = rfc8785.dumps(value)  # type: ignore[arg-type] # it refuses what it cannot encode
     # rfc8785 0.1.4 raises a bare UnicodeEncodeError for a lone surrogate in a key, and a
@@ -301,6 +301,8 @@ def _scalar(item: object, path: _Path) -> bytes:
     if isinstance(item, float) and not math.isfinite(item):
         return json.dumps(float(item)).encode()  # NaN, Infinity, -Infinity
     if item is None or isinstance(item, (bool, int, float)):
+        import rfc8785
+
         return rfc8785.dumps(item)
     raise TypeError(_no_json(f"a {type(item).__name__}", path))
 

@@ -5,7 +5,6 @@ Command line > marker > fixture ``f3dx_config`` > ini file > default; each setti
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,6 +70,8 @@ class Config:
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known word closest to a wrong one, or nothing."""
+    import difflib  # 5 ms, which only an error pays
+
     close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -185,8 +185,10 @@ def media_type(headers: Headers) -> tuple[str, dict[str, str]]:
     Returns:
         ``("", {})`` if there is none.
     """
-    value = next((value for name, value in headers if name.lower() == "content-type"), "")
-    return parameters(value)
+    for name, value in headers:
+        if name.lower() == "content-type":
+            return (value, {}) if value == "application/json" else parameters(value)
+    return "", {}
 
 
 def is_json(media: str) -> bool:

@@ -6,7 +6,10 @@ taken. So what was replayed without it is kept, and shown to it in order before 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from pytest_f3dx._model import as_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +40,7 @@ class DeferredRedactor:
             self._made = self._make()
         unseen, self._unseen, self._unseen_bytes = self._unseen, [], 0
         for request, response in unseen:
-            self._made.request(request)
+            self._made.request(replace(request, headers=as_stored(request.headers)))
             self._made.observe(response)
         return self._made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -114,6 +113,8 @@ def _read_open(descriptor: int, path: Path, limit_bytes: int) -> bytes:
             fix = "split the test, or delete the file and record it again with smaller bodies"
             raise CassetteAccessError(path, what, ("fix", fix))
         chunks.append(chunk)
+        if size == status.st_size:
+            break  # all that was there when it was opened
     return b"".join(chunks)
 
 
@@ -130,7 +131,7 @@ def _mode_of(target: Path, path: Path) -> int | None:
 
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
     _sweep(target.parent)
-    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f"{_TEMPORARY}{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, _NEW_FILE, 0o666)  # the umask applies, as to any new file
     try:
         try:

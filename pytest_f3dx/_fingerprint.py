@@ -14,6 +14,7 @@ wrong answer.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -179,10 +180,17 @@ def _normalised(uri: str, substitute: Substitute) -> tuple[str, Pairs]:
     Scheme and host are compared without case (RFC 3986 sec. 6.2.2.1), a host is otherwise left as
     sent. In the path only the case of percent-encodings is unified: ``%2F`` is no ``/``.
     """
+    root, path, query = _split(uri)
+    return root + substitute(path), decoded_pairs(query) if query else []
+
+
+@lru_cache(maxsize=128)  # a suite has few addresses
+def _split(uri: str) -> tuple[str, str, str]:
+    """Split a URI into scheme and host, path, and query, the former two in their normal form."""
     scheme, authority, path, query = _URL.findall(uri)[0]  # it matches every string as a whole
     scheme = scheme.lower()
-    path = substitute(_ESCAPED.sub(lambda escape: escape.group().upper(), path or "/"))
-    return f"{scheme}://{_host(authority, scheme)}{path}", decoded_pairs(query)
+    path = _ESCAPED.sub(lambda escape: escape.group().upper(), path or "/")
+    return f"{scheme}://{_host(authority, scheme)}", path, query
 
 
 def _host(authority: str, scheme: str) -> str:

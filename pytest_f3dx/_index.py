@@ -10,6 +10,8 @@ as well.
 from __future__ import annotations
 
 import re
+import time
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,8 @@ _FIELD = re.compile(rb"\n    (?! )")  # of an interaction, and items of its resp
 _REQUEST = b":\n    request:\n"
 _RESPONSES = b"\n    responses:\n"
 _ITEM = b"- "
+_SHARED_BYTES = 64 * 1024 * 1024
+_RACY_NS = 100_000_000  # a file changed just now may change again without its times showing it
 _KEY_BYTES = len("  b3:") + 64
 _REFUSED = tuple(bytes([control]) for control in CONTROLS + b"\r")
 
@@ -53,11 +57,18 @@ class LazyCassette:
         ignore: JSONPaths taken out of bodies before hashing.
         replace: (regex, placeholder) pairs applied to strings before hashing.
         match_headers: Names of headers that are part of the key.
-        fingerprints: Of all interactions, in the order of the file.
     """
 
-    def __init__(self, data: bytes, path: Path, blobs: BlobStore) -> None:
+    def __init__(
+        self, data: bytes, path: Path, blobs: BlobStore, *, spans: dict[str, tuple[int, int]] | None = None
+    ) -> None:
         """Find the interactions; a file that is not as we write it is parsed as a whole at once.
+
+        Args:
+            data: The whole file.
+            path: Its name, for errors.
+            blobs: Where its blobs are.
+            spans: What `scan` has found in it, if that was asked before.
 
         Raises:
             CassetteError: The file is damaged, of a newer format or of another tool.
@@ -68,7 +79,7 @@ class LazyCassette:
         self._full: Cassette | None = None
         self._parsed: dict[str, Interaction] = {}
         self._answers: dict[str, list[Response] | None] = {}
-        self._spans = scan(data)
+        self._spans = scan(data) if spans is None else spans
         header = self._header() if self._spans else None
         if header is None:
             self._spans = {}
@@ -77,7 +88,11 @@ class LazyCassette:
         self.ignore = header.ignore
         self.replace = header.replace
         self.match_headers = header.match_headers
-        self.fingerprints = tuple(self._spans or self.load_all().interactions)
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of all interactions, in the order of the file."""
+        return tuple(self._spans or self.load_all().interactions)
 
     def get(self, fingerprint: str) -> Interaction | None:
         """Return the interaction of a fingerprint, None if the cassette has none.
@@ -169,6 +184,36 @@ class LazyCassette:
         return all(data.startswith(_ITEM, item) for item in items)
 
 
+def read_shared(path: Path) -> tuple[bytes, dict[str, tuple[int, int]] | None]:
+    """Read a cassette that many tests of the run read: unless it has changed, it is read and scanned once.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its bytes, and what `scan` has found in it if that is known.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CassetteAccessError: The operating system refuses to read it.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return read_bytes(path), None  # which words the error
+    is_settled = time.time_ns() - status.st_mtime_ns > _RACY_NS
+    if not is_settled or status.st_size > _SHARED_BYTES:
+        return read_bytes(path), None
+    return _scanned(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=2)  # of at most `_SHARED_BYTES` each
+def _scanned(path: Path, *_: int) -> tuple[bytes, dict[str, tuple[int, int]]]:
+    """Read and scan a file; its number, size and times are part of the key. Nobody changes the result."""
+    data = read_bytes(path)
+    return data, scan(data)
+
+
 def open_cassette(path: Path, blobs: BlobStore) -> LazyCassette:
     """Open a cassette, reading its header and the places of its interactions.
 
@@ -214,7 +259,7 @@ def scan(data: bytes) -> dict[str, tuple[int, int]]:
 
 def _is_clean(data: bytes) -> bool:
     """Whether the file is UTF-8 and free of what the full parser refuses or rewrites."""
-    if any(control in data for control in _REFUSED):  # 28 searches for one byte take half as long as a pass
+    if any(map(data.__contains__, _REFUSED)):  # 28 searches for one byte take half as long as a pass
         return False
     try:
         data.isascii() or data.decode()

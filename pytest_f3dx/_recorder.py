@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import Counter
@@ -135,7 +134,7 @@ class Recorder:
                 return Ticket(request)
             self._open()
             headers, body = decoded(request.headers, request.body)
-            plain = Request(request.method, request.uri, as_stored(headers), body)
+            plain = request if headers is request.headers else replace(request, headers=headers, body=body)
             self._seq += 1
             ticket = Ticket(request, seq=self._seq)
             if not self._replay_unredacted(ticket, plain):
@@ -160,6 +159,7 @@ class Recorder:
         return True
 
     def _redact(self, ticket: Ticket, plain: Request) -> None:
+        plain = replace(plain, headers=as_stored(plain.headers))
         ticket.stored = self._redactor.get().request(plain)
         ticket.fingerprint = self._fingerprint(ticket.stored)
         ticket.asked = time.monotonic()
@@ -472,6 +472,8 @@ class _Refusing:
 
 async def _wait(event: threading.Event) -> None:
     """Wait for an event of threads on whatever event loop is running."""
+    import asyncio  # a test without an event loop does not load it
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -9,6 +9,7 @@ import types
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_f3dx import _names
@@ -155,9 +156,10 @@ class TestRun:
 
     def _path(self) -> Path:
         if self._where is None:
-            self._where = self._place.cassettes / self._relative()
+            self._where = self._place.cassettes / self._relative
         return self._where
 
+    @cached_property
     def _relative(self) -> PurePosixPath:
         name = self.config().name
         return _names.shared_path(name) if name else _names.cassette_path(self._node_id)
@@ -176,7 +178,7 @@ class TestRun:
 
         config, path = self.config(), self._path()
         self.facts.cassette = self._place.shown(path)
-        journal = Journal(self._place.cassettes, self._relative(), self._place.run)
+        journal = Journal(self._place.cassettes, self._relative, self._place.run)
         config = self._settled(config, journal)
         recorder = CallRecorder(
             config,
@@ -206,7 +208,7 @@ class TestRun:
         from pytest_f3dx._journal import Journal
 
         interactions = view.load_all().interactions.values() if view else ()
-        journal = Journal(self._place.cassettes, self._relative(), self._place.run)
+        journal = Journal(self._place.cassettes, self._relative, self._place.run)
         return _miss.explain(
             request,
             fingerprint,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TypeVar
 
@@ -56,6 +55,8 @@ def mapping(
     known = (*required, *optional)
     for name in fields:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             fix = f"the nearest known field is {near[0]!r}" if near else f"known fields: {', '.join(known)}"
             raise ShapeError((*keys, name), f"unknown field {dotted((*keys, name))}", fix=fix)

@@ -101,18 +101,18 @@ class Store:
             CassetteError: It cannot be read or understood.
         """
         from pytest_f3dx._files import check_inside, read_bytes  # tests that send nothing open no cassette
-        from pytest_f3dx._index import LazyCassette
+        from pytest_f3dx._index import LazyCassette, read_shared
 
         check_inside(self.path, self._root)
         try:
-            data = read_bytes(self.path)
+            data, spans = read_shared(self.path) if self.is_shared else (read_bytes(self.path), None)
         except (FileNotFoundError, CassetteAccessError):
             if self.exists():
                 raise
             return None
         if foreign := self._foreign(data):
             return foreign
-        lazy = LazyCassette(data, self.path, self._blobs())
+        lazy = LazyCassette(data, self.path, self._blobs(), spans=spans)
         if (lazy.ignore, lazy.replace, lazy.match_headers) == self._header():
             return lazy
         return _Loaded(self._rekeyed(lazy.load_all()))

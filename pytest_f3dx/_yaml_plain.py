@@ -17,6 +17,7 @@ _DEEPEST = 100  # columns; `_yaml_read` refuses more than 128 levels
 _KEY = rb"([A-Za-z_$][\w$./-]*)"
 _INLINE = re.compile(_KEY + rb":(?: ([^\n]+))?\n")
 _PLAIN = re.compile(rb"(?!-[ -])[A-Za-z0-9_/(+$^\\.\x80-\xff-](?:[^\t\n]*[^\t\n :])?")
+_SIMPLE = re.compile(rb"[A-Za-z_/][\w./-]*(?: [\w./-]+)*")  # a plain scalar at first sight, as most are
 _NOT_PLAIN = re.compile(rb": | #")
 _DOUBLE = re.compile(rb'"([^"\\\t]*)"')
 _SINGLE = re.compile(rb"'((?:[^'\t]|'')*)'")
@@ -25,6 +26,7 @@ _PAIR = re.compile(_KEY + rb": (?:\"([^\"\\\t]*)\"|'((?:[^'\t]|'')*)'|(" + _FLOW
 _LITERAL = re.compile(rb"\|(2?)([+-]?)")
 _EMPTY: dict[bytes, Any] = {b"{}": dict, b"[]": list}
 _WORDS = frozenset(b"y n yes no on off true false null".split())
+_CONSTANTS = {b"true": True, b"false": False, b"null": None}
 _LONGEST_WORD = 5
 # What YAML takes for a line end, for a mark of its own, or refuses: C1 controls; LS, PS; BOM, U+FFFE, U+FFFF.
 # Each begins with a literal, which is jumped to: five substring searches cost six times as much.
@@ -152,6 +154,8 @@ def _literal(data: bytes, at: int, indent: int, head: bytes) -> tuple[str, int]:
 
 
 def _leaf(rest: bytes) -> Any:  # noqa: ANN401 (a scalar, or an empty or flow collection)
+    if _SIMPLE.fullmatch(rest):
+        return _plain(rest)
     first = rest[:1]
     if first == b'"' and (quoted := _DOUBLE.fullmatch(rest)):
         return quoted[1].decode()
@@ -167,9 +171,12 @@ def _leaf(rest: bytes) -> Any:  # noqa: ANN401 (a scalar, or an empty or flow co
 
 
 def _plain(raw: bytes) -> object:
-    """Give a plain scalar its type; a long word has but one."""
+    """Give a plain scalar its type: what begins with a letter is text, but for a few words."""
+    if raw in _CONSTANTS:
+        return _CONSTANTS[raw]
     text = raw.decode()
-    return text if len(raw) > _LONGEST_WORD and raw[:1].isalpha() else resolve(text)
+    is_text = raw[:1].isalpha() and (len(raw) > _LONGEST_WORD or raw.lower() not in _WORDS)
+    return text if is_text else resolve(text)
 
 
 def _flow(rest: bytes) -> dict[str, object]:

@@ -40,6 +40,7 @@ _SETTINGS: pytest.StashKey[tuple[list[pytest.Mark], dict[str, Any]]] = pytest.St
 _LATEST: pytest.StashKey[tuple[list[pytest.Mark], _config.Config]] = pytest.StashKey()
 _HOLD: pytest.StashKey[Hold] = pytest.StashKey()
 _RUNNING: pytest.StashKey[TestRun] = pytest.StashKey()
+_PREVIOUS: pytest.StashKey[pytest.Item] = pytest.StashKey()
 _FIXTURES = "_fixturemanager"
 
 
@@ -370,6 +371,14 @@ def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Requ
     return passes, edit
 
 
+def _forget_previous(item: pytest.Item) -> None:
+    """Let go of the cassette of the marked test before: pytest keeps every item to the end of the run."""
+    previous = item.config.stash.get(_PREVIOUS, None)
+    if previous is not None and _RUN in previous.stash:
+        del previous.stash[_RUN]
+    item.config.stash[_PREVIOUS] = item
+
+
 def _hold(config: pytest.Config) -> Hold:
     from pytest_f3dx._clients._switch import Hold
 
@@ -406,6 +415,7 @@ def _cut(trace: TracebackType | None, item: pytest.Item) -> TracebackType | None
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Start routing before the first fixture of a marked test."""
     if item.get_closest_marker(MARKER):
+        _forget_previous(item)
         run = item.stash[_RUN] = item.config.stash[_RUNNING] = _new_run(item)
         run.watch = _watch(item.config)
         item.stash[_OUTCOMES] = []

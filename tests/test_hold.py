@@ -154,3 +154,20 @@ def test_a_marked_test_that_sends_nothing_reads_nothing(
     suite.run().assert_outcomes(passed=3)
     assert len(decided) == 1
     assert not (suite.path / "cassettes").exists()
+
+
+def test_what_a_test_has_read_does_not_outlive_the_next(suite: Suite) -> None:
+    """Of a hundred cassettes one or two are in memory, not all of them."""
+    suite.write("""
+        import gc
+        from pytest_f3dx._index import LazyCassette
+
+        @pytest.mark.parametrize("n", range(6))
+        @pytest.mark.f3dx_cache
+        def test_it(n):
+            ask(f"{n}")
+            gc.collect()
+            assert sum(isinstance(each, LazyCassette) for each in gc.get_objects()) <= 2
+    """)
+    suite.run("--f3dx-record=once").assert_outcomes(passed=6)
+    suite.run().assert_outcomes(passed=6)

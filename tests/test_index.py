@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from random import Random
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_f3dx import _cassette, _yaml_read
+from pytest_f3dx import _cassette, _index, _yaml_read
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._index import LazyCassette, open_cassette
 from pytest_f3dx._model import Cassette, Interaction, Request, Response
@@ -310,3 +311,30 @@ def test_responses_are_parsed_alone_only_where_nothing_is_in_doubt(old: str, new
             LazyCassette(edited, PATH, STORE).responses(_key(0))
     else:
         assert LazyCassette(edited, PATH, STORE).responses(_key(0)) == wanted
+
+
+# -- shared cassettes ------------------------------------------------------------------------------
+
+
+def test_a_shared_cassette_is_read_and_scanned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it does not change; what changed, or may just have, is read anew."""
+    path, read = tmp_path / "shared.yaml", []
+
+    def counted(path: Path) -> bytes:
+        read.append(path)
+        return path.read_bytes()
+
+    monkeypatch.setattr(_index, "read_bytes", counted)
+    path.write_bytes(b"one")
+    assert [_index.read_shared(path) for _ in range(2)] == [(b"one", None)] * 2  # it may still change
+    assert len(read) == 2
+    os.utime(path, ns=(1, 1))
+    assert [_index.read_shared(path) for _ in range(2)] == [(b"one", {})] * 2
+    assert len(read) == 3
+    path.write_bytes(b"two")
+    os.utime(path, ns=(1, 1))
+    assert _index.read_shared(path) == (b"two", {})
+    monkeypatch.setattr(_index, "_SHARED_BYTES", 2)
+    assert _index.read_shared(path) == (b"two", None)
+    with pytest.raises(FileNotFoundError):
+        _index.read_shared(tmp_path / "absent.yaml")

@@ -25,7 +25,7 @@ from pytest_f3dx._clients import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
     from pytest_f3dx._clients._exchange import Patch
@@ -48,6 +48,7 @@ class _Switch:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._users = 0
+        self._watched: list[tuple[Mapping[str, Any], str, object]] = []  # what stands where, for a quick look
         self._placed: set[tuple[type | ModuleType, str]] = set()
         # Built once in a process, not for each test.
         self._made: dict[tuple[type | ModuleType, str], list[_Made]] = {}
@@ -75,9 +76,7 @@ class _Switch:
 
     def is_in_place(self) -> bool:
         """Whether nobody has taken a patch away meanwhile, such as a mock that was there before it."""
-        with self._lock:
-            placed = [(vars(owner).get(name), self._made[owner, name]) for owner, name in self._placed]
-        return all(any(present is each.replacement for each in made) for present, made in placed)
+        return all(here.get(name) is replacement for here, name, replacement in self._watched)
 
     def refresh(self) -> None:
         """Wrap what has been imported since, if somebody needs it."""
@@ -86,6 +85,9 @@ class _Switch:
                 for client in _CLIENTS:
                     for patch in client.patches():
                         self._place(patch)
+                self._watched = [
+                    (vars(owner), name, vars(owner).get(name)) for owner, name in list(self._placed)
+                ]
 
     def _announced(self, owner: type) -> None:
         with self._lock:
