@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._gate import Gate
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._ledger import Facts
+    from pytest_f3dx._model import Interaction
     from pytest_f3dx._redaction import Redactor
     from pytest_f3dx._store import Store, View
 
@@ -369,6 +370,16 @@ class Recorder:
             old = (self._view.responses(ticket.fingerprint) or []) if self._view else []
             before = old[min(of_it.index(ticket.seq), len(old) - 1)] if old else None
             return found.request, before, found.response
+
+    def exchanged(self) -> tuple[list[Interaction], list[Exchange]]:
+        """Return what the cassette has and this recording has not asked for, and what only the latter has."""
+        with self._lock:
+            if self._view is None:
+                return [], []
+            asked = {exchange.fingerprint for exchange in self._recorded}
+            gone = [self._view.get(key) for key in self._view.fingerprints if key not in asked]
+            known = set(self._view.fingerprints)
+            return [one for one in gone if one], [e for e in self._recorded if e.fingerprint not in known]
 
     def _is_played(self, view: View, key: str) -> bool:
         if self._config.repeats != "strict" or not self._played[key]:

@@ -420,6 +420,19 @@ def test_recording_anew_pairs_repeats_and_names_what_is_new(suite: Suite, server
     assert drift_lines(result)[-1].endswith("3 the same, 0 drifted, 0 without a live answer, 1 new")
 
 
+def test_recording_anew_pairs_a_changed_request_with_its_old_self(suite: Suite, server: Talker) -> None:
+    """A changed prompt is compared with the answer to the prompt it was changed from, and the old one is named."""
+    recorded(suite, ONE.replace("41 euros", "euros"))
+    suite.write(ONE.replace("41 euros", "euros").replace("ask()", "ask('hello')"))
+    server.says = NEW
+    result = suite.run("--f3dx-record=all", "--f3dx-diff=structured")
+    result.assert_outcomes(passed=1)
+    told = drift_lines(result)
+    assert any(re.fullmatch(r"    asked instead of b3:[0-9a-f]{6}…", line) for line in told)
+    assert f"    {CHANGED}" in told
+    assert told[-1].endswith("0 the same, 1 drifted, 0 without a live answer")
+
+
 def test_recorded_transport_errors_are_not_compared(suite: Suite, server: Talker) -> None:
     """A transport error, replayed or recorded anew, has no answer to compare."""
     body = """

@@ -13,6 +13,7 @@ from pytest_f3dx._diff._checked import DRIFT, FAILED, NEW, SAME, STOPPED, UNDECI
 from pytest_f3dx._diff._compare import compare
 from pytest_f3dx._diff._endpoint import EndpointJudge
 from pytest_f3dx._diff._live import LiveFailedError, send
+from pytest_f3dx._review._pairing import pair
 from pytest_f3dx.errors import F3dxError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._config import Config
     from pytest_f3dx._diff._budget import Budget
     from pytest_f3dx._diff._compare import Options
-    from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._model import Interaction, Request, Response
     from pytest_f3dx._routing import Ticket
     from pytest_f3dx._session import TestRun
 
@@ -130,9 +131,13 @@ class Watch:
             return None
         request, old, new = found
         blank = _blank(request, each.ticket)
-        if old is None:
+        if old is not None:
+            return self._compared(blank, request, old, new, each.run.config())
+        former = _former(each)
+        if former is None:
             return replace(blank, outcome=NEW, note="was not in the cassette")
-        return self._compared(blank, request, old, new, each.run.config())
+        checked = self._compared(blank, request, former.responses[0], new, each.run.config())
+        return replace(checked, changes=(f"asked instead of {former.fingerprint[:9]}…", *checked.changes))
 
     def _compared(
         self, blank: Checked, request: Request, old: Response, new: Response, config: Config
@@ -169,6 +174,14 @@ class Watch:
         if which not in self._judges:
             self._judges[which] = EndpointJudge(*which, verdicts=self._verdicts(config))
         return self._judges[which]
+
+
+def _former(each: Recorded) -> Interaction | None:
+    """Return what a changed request was before it was changed: an interaction that is no longer asked for."""
+    gone, new = each.run.recorder().exchanged()
+    at = next((i for i, exchange in enumerate(new) if exchange.seq == each.ticket.seq), None)
+    partners = pair([one.request for one in gone], [exchange.request for exchange in new])
+    return next((gone[i] for i, j in partners if i is not None and j is not None and j == at), None)
 
 
 def _blank(request: Request, ticket: Ticket) -> Checked:
