@@ -23,6 +23,7 @@ from pytest_f3dx._canonical import (
     Literal,
     NotJsonError,
     RepeatedKeys,
+    _parsed,
     canonical,
     parse_json,
 )
@@ -244,6 +245,36 @@ def test_excluded_values_differ_from_each_other_and_from_all_others() -> None:
     assert not any(is_tagged(canonical(parse_json(text))) for text in LOOKALIKES)
 
 
+TAGGED = [
+    (
+        b'{"b":[1,10000000000000000000,"\xc3\xa9\\n"],"a":{}}',
+        b'{"a":{},"b":[1,#10000000000000000000,"\xc3\xa9\\n"]}',
+    ),
+    (b"[NaN,Infinity,-Infinity,[],[[]]]", b"[NaN,Infinity,-Infinity,[],[[]]]"),
+    (b'{"a":1,"a":{"b":2,"c":null}}', b'{"a":1,"a":{"b":2,"c":null}}'),
+    (b"[1E400,true,-0.5]", b"[#1e400,true,-0.5]"),
+    (b'{"\\ud800":1e2}', b'{"\xed\xa0\x80":100}'),
+    (
+        b"[9007199254740991,9007199254740992,-9007199254740991,-9007199254740992]",
+        b"[9007199254740991,#9007199254740992,-9007199254740991,#-9007199254740992]",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "spelt"), TAGGED)
+def test_the_tagged_form_is_fixed_for_ever(text: bytes, spelt: bytes) -> None:
+    """Fingerprints in cassettes depend on each byte of it; what RFC 8785 can spell is spelled so."""
+    assert canonical(parse_json(text)) == b"\xfff3dx:beyond-rfc8785/1:" + spelt
+
+
+def test_a_container_that_stands_in_two_places_is_no_cycle() -> None:
+    """Only what contains itself is refused, in the tagged form too."""
+    shared = [10**20]
+    assert canonical([shared, {"a": shared}, shared]).endswith(
+        b':[[#100000000000000000000],{"a":[#100000000000000000000]},[#100000000000000000000]]'
+    )
+
+
 def test_key_order_does_not_count_beside_an_excluded_value() -> None:
     """The tagged form sorts as RFC 8785 does; values of one key keep their order."""
     one = canonical(parse_json('{"\ufb33":1,"\U0001f600":2,"b":NaN,"a":1,"a":2}'.encode()))
@@ -339,6 +370,15 @@ def test_a_value_that_contains_itself_is_refused() -> None:
     assert canonical([twice, twice, 2**60]) == canonical([[[1], {}], [[1], {}], 2**60])
 
 
+def test_a_decimal_beyond_doubles_has_one_spelling() -> None:
+    """With an exponent or written out, in either case of the e; an exponent beyond reason is kept as it is."""
+    for text in (b"1e400", b"1E+400", b"0.1e401", b"1" + b"0" * 400 + b".0", b"10" + b"0" * 399 + b".00"):
+        assert parse_json(text) == Literal("1e400")
+    assert parse_json(b"-12" + b"0" * 400 + b".5") == Literal("-12" + "0" * 400 + "5e-1")
+    assert parse_json(b"1E" + b"9" * 4000) == Literal("1e" + "9" * 4000)
+    assert parse_json(b"10E" + b"9" * 4001) == Literal("10e" + "9" * 4001)
+
+
 # --- Depth
 
 
@@ -369,6 +409,19 @@ def test_a_body_too_deep_is_no_json(opening: bytes) -> None:
         parse_json(opening + fits + closing)
     with pytest.raises(NotJsonError):
         parse_json(opening * 100_000)
+
+
+def test_depth_is_counted_exactly_where_there_are_many_brackets() -> None:
+    """What is closed again does not count, at whatever place the deepest value stands."""
+    wide = b"[], {}, " * MAX_PARSED_DEPTH
+    for opening, closing in ((b"[" + wide, b"]"), (b'{"a":1, "b": [' + wide, b"]}")):
+        levels = opening.count(b"[") - wide.count(b"[") + opening.count(b"{") - wide.count(b"{")
+        inner = MAX_PARSED_DEPTH - levels
+        assert _parsed(opening + b"[" * inner + b"]" * inner + closing)
+        with pytest.raises(NotJsonError, match="nested deeper"):
+            _parsed(opening + b"[" * (inner + 1) + b"]" * (inner + 1) + closing)
+    limit = b"[" * MAX_PARSED_DEPTH + b"]" * MAX_PARSED_DEPTH
+    assert _parsed(limit) == parse_json(limit)
 
 
 def test_an_unclosed_string_of_escapes_is_measured_in_linear_time() -> None:
@@ -410,6 +463,19 @@ def test_encodings_and_byte_order_marks_are_no_part_of_a_value(encoding: str) ->
 def test_what_is_no_json_is_refused_with_one_error(body: bytes) -> None:
     """Damaged text and damaged encodings raise the same error."""
     with pytest.raises(NotJsonError):
+        parse_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"a" 1}', "Expecting ':' delimiter: line 1 column 6"),
+        (b'"\xff"', "can't decode byte 0xff in position 1"),
+    ],
+)
+def test_what_is_no_json_says_where(body: bytes, why: str) -> None:
+    """The error keeps what the parser and the decoder say."""
+    with pytest.raises(NotJsonError, match=why):
         parse_json(body)
 
 

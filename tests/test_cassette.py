@@ -15,6 +15,7 @@ from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._cassette import dump, load
 from pytest_f3dx._index import LazyCassette
 from pytest_f3dx._model import Cassette, Failure, Interaction, Request, Response
+from pytest_f3dx._yaml_read import RECORD_AGAIN
 from pytest_f3dx.errors import BlobError, CassetteError, CassetteFormatError
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -222,6 +223,33 @@ def test_a_blob_is_named_by_the_cassette_that_misses_it(tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
     with pytest.raises(BlobError, match="the blob is not there"):
         LazyCassette(text.encode(), PATH, store).get(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# only\n", "there are no interactions in the file [cassette-damaged]\n  cassette  c.yaml"),
+        (
+            "a: &x !!binary aGk=\nb: *x\nc: 1\nd: 2\ne: 3\nf: 4\n",
+            (
+                "this is no cassette of pytest-f3dx: it has no field 'format' [cassette-format]\n"
+                "  cassette  c.yaml\n  fields    a, b, c, d, e"
+            ),
+        ),
+        (
+            "{}\n",
+            (
+                "this is no cassette of pytest-f3dx: it has no field 'format' [cassette-format]\n"
+                "  cassette  c.yaml\n  fields    none"
+            ),
+        ),
+    ],
+)
+def test_a_file_of_something_else_is_described(text: str, message: str) -> None:
+    """It says what the file has instead, even of another tool's file with aliases and tags."""
+    with pytest.raises(CassetteError) as caught:
+        load(text.encode(), Path("c.yaml"), STORE)
+    assert str(caught.value) == f"f3dx: {message}\n  fix       {RECORD_AGAIN}"
 
 
 def _swap(old: str, new: str) -> str:

@@ -173,6 +173,7 @@ def test_the_public_function_is_total_over_json_and_names_what_is_none() -> None
         ("http://h:/a", "http://h/a"),
         ("http://h:443/a", "http://h:443/a"),
         ("http://h:0/a", "http://h:0/a"),
+        ("http://h:00/a", "http://h:0/a"),
         ("https://[::1]:8080/a", "https://[::1]:8080/a"),
         ("https://[::1]/a", "https://[::1]/a"),
         ("https://user:p%40ss@h/a", "https://h/a"),
@@ -646,6 +647,38 @@ def test_invalid_settings_are_named(options: dict[str, Any], text: str) -> None:
         check_settings(**options)
     assert text in str(caught.value)
     assert "accepted" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"ignore": ("$[?nope(@)]",)},
+            (
+                "f3dx: ignore holds '$[?nope(@)]' [settings]\n"
+                "  why       function 'nope' is not defined\n"
+                "  accepted  JSONPaths by RFC 9535, such as '$.metadata.request_id'"
+            ),
+        ),
+        (
+            {"replace": ((r"\d", r"\1"),)},
+            (
+                "f3dx: replace holds ('\\\\d', '\\\\1') [settings]\n"
+                "  why       invalid group reference 1 at position 1\n"
+                "  accepted  pairs of a regular expression and what re.sub may put in its place"
+            ),
+        ),
+        (
+            {"match_headers": ("x:y",)},
+            "f3dx: match_headers holds 'x:y' [settings]\n  accepted  names of headers, such as 'x-tenant'",
+        ),
+    ],
+)
+def test_an_invalid_setting_is_answered_in_full(options: dict[str, Any], text: str) -> None:
+    """The whole text: which value, why, and what is accepted instead."""
+    with pytest.raises(SettingsError) as caught:
+        check_settings(**options)
+    assert str(caught.value) == text
 
 
 def test_jsonpath_is_imported_only_when_something_is_ignored() -> None:
