@@ -1016,3 +1016,166 @@ def test_password_of_basic_auth_is_found_in_a_body() -> None:
     for value in (base64.b64encode(f"bob:{password}".encode()).decode(), "a", "////"):
         redactor.request(Request("GET", URL, (("authorization", f"Basic {value}"),)))
     assert sent(f"it was {password}.", redactor=redactor) == "it was [redacted:authorization]."
+
+
+# -- edges that a mutation of the code showed to be untold -----------------------------------------------
+
+
+ARRAYS = [
+    ('{{"passwords": ["{}", "", "{}"], "model": "{}"}}', [True, True, False]),
+    ('{{"api_keys": [[["{}"], []], "{}"], "note": "{}"}}', [True, True, False]),
+    ('{{"api_keys": [{{"label": "{}", "n": [1, {{}}]}}, "{}"], "note": "{}"}}', [False, True, False]),
+    ('{{"api_keys": [""], "model": "{}"}}', [False]),
+    ('{{"api_keys": [], "model": "{}"}}', [False]),
+    ('{{"pins": ["{}"], "passwords": [12345678], "model": ["{}"]}}', [False, False]),
+    ('{{"name": "X-Api-Key", "value": ["{}", "{}"], "model": "{}"}}', [True, True, False]),
+]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize(("text", "secret"), ARRAYS)
+def test_an_array_below_a_name_is_redacted_up_to_its_end(text: str, secret: list[bool], depth: int) -> None:
+    """All its strings at every level, none of an object in it, and nothing behind it, however deep in strings."""
+    values = [f"plain{n}a1B2c3D4e5F6" for n in range(len(secret))]
+    body = text.format(*values)
+    for _ in range(depth):
+        body = json.dumps({"text": body})
+    clean = sent(body)
+    assert [value not in clean for value in values] == secret
+    for _ in range(depth):
+        clean = json.loads(clean)["text"]
+    assert json.loads(clean)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_secret"),
+    [
+        ('{{"logprob": -0.5, "token": "{}"}}', False),
+        ('{{"token": "{}", "logprob": -0.5}}', False),
+        ('{{"token": "{}"}}', True),
+        ('[{{"token": "{}"}}, {{"logprob": -0.5}}]', True),
+        ('[{{"logprob": -0.5}}, {{"token": "{}"}}]', True),
+        ('[{{"token": "a", "logprob": -0.5}}, {{"token": "{}"}}, {{"token": "b", "logprob": -0.5}}]', True),
+        ('{{"x": 1, "note": "' + "y" * 800 + '", "token": "{}", "note": "' + "y" * 800 + '"}}', True),
+    ],
+)
+def test_only_its_own_siblings_make_a_token_text(text: str, is_secret: bool) -> None:
+    """A token beside its probability is text; the probabilities of other objects do not shield a credential."""
+    assert (A not in sent(text.format(A))) == is_secret
+
+
+@pytest.mark.parametrize(
+    ("segment", "is_secret"),
+    [
+        ("a1b2c3d4e5f6a7b8", True),  # 16 in one piece
+        ("A1B2C3D4E5F6A7B8", True),
+        ("a1b2c3d4e5f6a7b", False),
+        ("a1b2c3d4-e5f6a7b8-c9d0e1", False),  # an id: short pieces of one case
+        ("A1B2C3D4-E5F6A7B8-C9D0E1", False),
+        ("a1B2c3D4-e5F6a7B8-c9D0e1", True),  # 24 of both cases
+        ("a1B2c3D4-e5F6a7B8-c9D0e", False),
+        ("1234567890123456", False),
+        ("abcdefghijklmnopqr", False),
+    ],
+)
+def test_a_segment_behind_a_name_is_secret_if_it_is_random(segment: str, is_secret: bool) -> None:
+    """Long without a break, or of both cases and longer still; numbers, words and ids stay."""
+    assert (segment not in uri(f"https://x.example/access_token/{segment}/me")) == is_secret
+
+
+@pytest.mark.parametrize("place", ["header", "body"])
+def test_what_an_answer_names_late_is_found_where_it_stood_before(place: str) -> None:
+    """A token that only the end of a body names is gone from a header and from the beginning, too."""
+    headers = (*JSON, ("x-session", f"is {A}")) if place == "header" else JSON
+    before = f'"note": "is {A}", ' if place == "body" else ""
+    raw = f'{{{before}"access_token": "{A}"}}'.encode()
+    clean = Redactor().response(Response(200, "OK", headers, raw))
+    assert A not in str(clean)
+    assert str(clean).count("[redacted:access-token]") == 2
+
+
+def test_what_a_replayed_body_holds_counts_as_taken() -> None:
+    """A new value after a replayed answer gets the next number, whether a header or the body has the last."""
+    redactor = Redactor()
+    redactor.observe(Response(200, body=b'{"api_key": "[redacted:api-key-3]"}'))
+    assert sent(f'{{"api_key": "{P}"}}', redactor=redactor) == '{"api_key": "[redacted:api-key-4]"}'
+    redactor.observe(Response(200, headers=(("x", "[redacted:api-key-7]"),), body=b"redacted"))
+    assert sent(f'{{"api_key": "{A}"}}', redactor=redactor) == '{"api_key": "[redacted:api-key-8]"}'
+
+
+def test_a_password_with_colons_is_learnt_whole() -> None:
+    """In Basic credentials the first colon ends the user, as RFC 7617 has it."""
+    password = "a1B2:c3D4:e5F6:g7H8:i9J0"
+    basic = base64.b64encode(f"me:{password}".encode()).decode()
+    redactor = Redactor()
+    redactor.request(Request("GET", URL, (("Authorization", f"Basic {basic}"),)))
+    assert sent(f"it is {password}.", (), redactor=redactor) == "it is [redacted:authorization]."
+
+
+def test_a_learnt_value_is_found_as_json_spells_it() -> None:
+    """A quote or a backslash in it is escaped in the prompt in which it comes back; nothing else is touched."""
+    secret = 'a1B2"c3D4\\e5F6/g7H8+i9J0'
+    redactor = Redactor()
+    sent(json.dumps({"password": secret}), redactor=redactor)
+    prompt = json.dumps({"prompt": f"say {secret} if ul null fulls"})
+    assert sent(prompt, redactor=redactor) == '{"prompt": "say [redacted:password] if ul null fulls"}'
+    spelt = quote(secret, safe="")
+    assert redactor.request(Request("GET", f"{URL}/{spelt}/x")).uri == f"{URL}/[redacted:password]/x"
+
+
+@pytest.mark.parametrize("times", [1, 2, 40, 100])
+def test_a_key_is_found_behind_what_only_looks_like_one(times: int) -> None:
+    """However many words end like the beginning of a key, the real one after them is seen."""
+    inner = OPENAI.replace("proj-", "proj-" + "x")
+    text = f"de{inner} " * times + f"and {OPENAI}, and {TELEGRAM}"
+    assert sent(text, ()).endswith("and [redacted:openai-key], and [redacted:telegram-token]")
+
+
+def test_the_password_of_an_address_goes_even_if_it_is_a_word() -> None:
+    """In the address itself it is one, whatever it says; the host behind it stays."""
+    assert uri("https://user:secret@h/x") == "https://user:%5Bredacted%3Auserinfo%5D@h/x"
+    assert uri("https://secret-user@h/x") == "https://%5Bredacted%3Auserinfo%5D@h/x"
+
+
+def test_the_end_of_a_sentence_is_not_part_of_a_link() -> None:
+    """A full stop or semicolon behind a signed link stays."""
+    for end in (".", ";", ".;", ". See", "; x"):
+        assert sent(f"https://x.example/i?sig={A}{end}", ()) == f"https://x.example/i?sig=[redacted:sig]{end}"
+
+
+def test_a_boundary_may_be_bare_and_names_may_be_too() -> None:
+    """Neither the quotes of the boundary nor those of a name are needed; a body does not name its own part."""
+    bare = (("content-type", "multipart/form-data; boundary=b0undary; charset=utf-8"),)
+    quoting = (
+        "Content-Type: text/plain",
+        b'Content-Disposition: form-data; name="password"\r\n\r\nno secret',
+    )
+    body = multipart(("Content-Disposition: form-data; name=password", PASSWORD.encode()), quoting)
+    expected = multipart(("Content-Disposition: form-data; name=password", b"[redacted:password]"), quoting)
+    assert sent(body, bare) == expected.decode()
+
+
+@pytest.mark.parametrize("user", ["me:" + "pw" * n for n in range(3, 7)])
+def test_basic_credentials_are_found_padded_or_not(user: str) -> None:
+    """What says user and password in base64 is found; what says neither stays."""
+    written = base64.b64encode(user.encode()).decode()
+    for value in (written, written.rstrip("=")):
+        assert value.rstrip("=") not in sent(f"curl -H 'authorization: Basic {value}'", ())
+    plain = "Basic " + base64.b64encode(b"hello world, hello again").decode()
+    assert sent(plain, ()) == plain
+
+
+@pytest.mark.parametrize("code", ["os.KEY2", "process.env2", "self.key_2", "settings.KEY2", "config.k3y"])
+def test_code_behind_an_assignment_is_no_value(code: str) -> None:
+    """Where a variable gets the attribute of something, nothing is secret; eight random characters are."""
+    text = f"OPENAI_API_KEY={code} next"
+    assert sent(text, ()) == text
+    assert sent("OPENAI_API_KEY=a1B2c3D4 next", ()) == "OPENAI_API_KEY=[redacted:openai-api-key] next"
+    assert "a1B2c3D4" not in sent("authorization: Bearer a1B2c3D4", ())
+
+
+@pytest.mark.parametrize("mask", ["XXXX", "xxxx", "****", "....", "$PASSWORD", "{password}", "(pw)", "<pw>"])
+def test_masks_in_an_address_within_a_text_stay(mask: str) -> None:
+    """Documentation writes an address with something in the place of the password."""
+    text = f"use https://me:{mask}@h.example/ here"
+    assert sent(text, ()) == text

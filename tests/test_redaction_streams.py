@@ -266,3 +266,97 @@ def test_character_cut_off_at_the_end_of_base64_is_still_text() -> None:
     """A text that was cut in the middle of a character."""
     encoded = base64.b64encode("a readable text, cut: ä".encode()[:-1]).decode()
     assert [each.text for each in encoded_texts(encoded)] == ["a readable text, cut: Ã"]
+
+
+# -- edges that a mutation of the code showed to be untold -----------------------------------------------
+
+
+def test_elements_of_a_growing_array_may_have_many_lines() -> None:
+    """Pretty-printed candidates whose index stands on another line than their text are not mixed."""
+    kind = (("content-type", "application/json"),)
+    halves = [(KEY[:9], 0), ("x" + KEY[1:11], 1), (KEY[9:], 0), (KEY[11:], 1)]
+    objects = [json.dumps({"text": text, "index": index}, indent=1) for text, index in halves]
+    clean = json.loads(got(("[" + "\n,\n".join(objects) + "\n]").encode(), kind))
+    assert [one["text"] for one in clean] == [MARK, "x" + KEY[1:11], "", KEY[11:]]
+
+
+def test_several_parts_of_each_event_are_each_a_text() -> None:
+    """Two parts that grow side by side, an event at a time, and a part that only one event has."""
+    events = [[KEY[:9], "one "], [KEY[9:], "two "], ["!", "three"]]
+    body = b"".join(event({"parts": [{"text": text} for text in texts]}) for texts in events)
+    clean = [[MARK, "one "], ["", "two "], ["!", "three"]]
+    assert got(body) == b"".join(event({"parts": [{"text": text} for text in texts]}) for texts in clean)
+
+
+def test_names_of_pieces_are_not_mixed() -> None:
+    """What is thought and what is said grow at once; a key in each is found and nothing is made of both."""
+    pieces = [("thinking", KEY[:9]), ("text", "sk-"), ("thinking", KEY[9:]), ("text", "proj")]
+    body = b"".join(event({"a": {name: text}, "b": [{"n": "0"}, {"n": "1"}]}) for name, text in pieces)
+    clean = [("thinking", MARK), ("text", "sk-"), ("thinking", ""), ("text", "proj")]
+    assert got(body) == b"".join(
+        event({"a": {name: text}, "b": [{"n": "0"}, {"n": "1"}]}) for name, text in clean
+    )
+
+
+def test_two_plain_pieces_are_enough() -> None:
+    """A key in the only two events there are."""
+    assert got(f"data: {KEY[:9]}\n\ndata: {KEY[9:]}\n\n".encode()) == f"data: {MARK}\n\ndata: \n\n".encode()
+
+
+def test_percent_signs_beyond_ascii_keep_their_places() -> None:
+    """What stands before and behind a find is as long as it was, whatever the bytes mean."""
+    text = f"a%C3%BC%F0%9F%98%80%2F {KEY[:3]}%70{KEY[4:]} %C3%BC%3A b"
+    assert got(text.encode(), ()).decode() == f"a%C3%BC%F0%9F%98%80%2F {MARK} %C3%BC%3A b"
+
+
+@pytest.mark.parametrize("before", ["", "x", "xx"])
+@pytest.mark.parametrize("url_safe", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+def test_base64_is_written_as_it_was(*, before: str, url_safe: bool, padded: bool) -> None:
+    """The alphabet and the padding of what is put back are those of what was there."""
+    encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
+    said = f'{before}{{"password": "hunter-42", "a": "??>>~~??>>~~", "b": "?>~?>~?>~"}}'
+    for end in ("", "y", "yy"):
+        written = encode((said + end).encode()).decode()
+        raw = written if padded else written.rstrip("=")
+        clean = got(f"<{raw}>".encode(), ()).decode()[1:-1]
+        expected = encode((said + end).replace("hunter-42", "[redacted:password]").encode()).decode()
+        if "=" not in written and expected.endswith("="):  # nothing shows which of both it was
+            assert clean.rstrip("=") == expected.rstrip("=")
+        else:
+            assert clean == (expected if padded else expected.rstrip("="))
+
+
+def message(headers: bytes, payload: bytes, *, headers_length: int | None = None) -> bytes:
+    """Write a message of Amazon's event stream whose checksums are right, whatever its lengths say."""
+    length = len(headers) if headers_length is None else headers_length
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), length)
+    text = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + payload
+    return text + struct.pack("!I", zlib.crc32(text))
+
+
+def test_messages_may_be_empty() -> None:
+    """A message without payload, or with nothing at all, ends no stream: keys over events are seen still."""
+
+    def stream(*texts: str) -> bytes:
+        first, last = (message(b"", json.dumps({"text": text}).encode()) for text in texts)
+        return message(b"", b"") + first + message(b"headers", b"") + last + message(b"", b"")
+
+    assert got(stream(KEY[:9], KEY[9:]), FRAMES) == stream(MARK, "")
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"\0" * 11, b"\0" * 15])
+def test_a_stream_with_something_behind_it_is_none(rest: bytes) -> None:
+    """Less than a message at the end, or headers that reach into the checksum: searched as bytes, no crash."""
+    assert redact_frames(message(b"", b"{}") + rest, str.upper) is None
+    assert redact_frames(message(b"", b"abc", headers_length=5), str.upper) is None
+    assert redact_frames(message(b"", b"abc", headers_length=3), str.upper) == message(
+        b"", b"abc", headers_length=3
+    )
+
+
+def test_a_chunk_that_is_no_base64_is_searched_as_it_is() -> None:
+    """One wrong chunk does not hide the others, and stays as it was."""
+    wrong = message(b"", b'{"bytes":"A"}')
+    key = message(b"", json.dumps({"text": KEY}).encode())
+    assert got(wrong + key, FRAMES) == wrong + message(b"", json.dumps({"text": MARK}).encode())
