@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_f3dx._redaction_markup import markup_finds
-from pytest_f3dx._redaction_names import PLACEHOLDER, Meaning, is_placeholder, is_secret
+from pytest_f3dx._redaction_names import PLACEHOLDER, Meaning, is_opaque, is_placeholder, is_secret
 from pytest_f3dx._redaction_places import (
     address_finds,
     json_finds,
@@ -79,6 +79,9 @@ def whole_finds(text: str, name: str) -> Iterator[Find]:
         yield Find(0, len(text), name, text)
 
 
+_GLUED = 8  # characters; a shorter piece behind a placeholder tells nothing of the secret before it
+
+
 def chosen(text: str, finds: list[Find]) -> list[Find]:
     """Return the finds in order, the outermost of overlapping ones, none of a placeholder's own text."""
     if not finds:
@@ -89,11 +92,16 @@ def chosen(text: str, finds: list[Find]) -> list[Find]:
         find = _without_scheme(text, candidate)
         if find.start >= find.end or is_placeholder(find.value) or (kept and find.start < kept[-1].end):
             continue
-        if not any(start < edge < end for start, end in taken for edge in (find.start, find.end)) and (
-            (find.start, find.end) not in taken
-        ):
+        cuts_one = any(start < edge < end for start, end in taken for edge in (find.start, find.end))
+        if not cuts_one and not _is_redacted(text, find, taken):
             kept.append(find)
     return kept
+
+
+def _is_redacted(text: str, find: Find, taken: list[tuple[int, int]]) -> bool:
+    """Whether a find begins with a placeholder and what is glued to it, as a next delta is, is no secret."""
+    end = next((end for start, end in taken if start == find.start and end <= find.end), None)
+    return end is not None and not is_opaque(text[end : find.end], _GLUED)
 
 
 def _without_scheme(text: str, find: Find) -> Find:

@@ -366,7 +366,7 @@ def commands_of(marker: str) -> list[str]:
 
 def plain(command: str) -> str:
     """Leave out what makes a command quiet or counts coverage."""
-    return command.replace(" -q", "").replace(" -W error -m coverage run", "")
+    return command.replace(" -q", "").replace(" -W error -m coverage run", "").replace(" -n 2", "")
 
 
 def third_party_of_examples() -> set[str]:

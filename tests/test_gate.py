@@ -363,6 +363,7 @@ def test_report_of_a_review_with_a_secret_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither written nor printed; what the ini file allows is."""
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     for name, text in (("old", "a"), ("new", f"b {KEY}")):
         request = Request("GET", "http://h/")

@@ -360,3 +360,17 @@ def test_a_chunk_that_is_no_base64_is_searched_as_it_is() -> None:
     wrong = message(b"", b'{"bytes":"A"}')
     key = message(b"", json.dumps({"text": KEY}).encode())
     assert got(wrong + key, FRAMES) == wrong + message(b"", json.dumps({"text": MARK}).encode())
+
+
+def test_delta_glued_to_a_placeholder_is_no_secret() -> None:
+    """What follows a placeholder in the next delta is left as it is when a recording is looked at again."""
+    text = '{"b": "{\\"api_key\\": \\"[redacted:api-key]", "n": 17}\n{"b": "{\\"api_key\\": \\"[redacted:api-key]\\"}"}\n'
+    response = Response(200, "OK", (("content-type", "text/plain"),), text.encode())
+    assert Redactor().response(response).body == text.encode()
+
+
+def test_long_remainder_behind_a_placeholder_is_a_secret() -> None:
+    """A placeholder does not shield what is glued to it and looks like a credential itself."""
+    text = '{"api_key": "[redacted:api-key]Zq7Rm2Xw9Lk4Zq7R"}'
+    response = Response(200, "OK", (("content-type", "application/json"),), text.encode())
+    assert b"Zq7Rm2" not in Redactor().response(response).body

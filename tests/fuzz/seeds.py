@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_f3dx import _cassette
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._fingerprint import fingerprint_request
+from pytest_f3dx._journal import Exchange, _encode
 from pytest_f3dx._model import Cassette, Failure, Interaction, Request, Response
 
 DATA = Path(__file__).parents[1] / "data"
@@ -95,8 +97,18 @@ def _cassettes() -> list[bytes]:
     return [whole, _cassette.dump(first, store).encode(), _cassette.dump(Cassette("t"), store).encode()]
 
 
+def _journals() -> list[bytes]:
+    request = Request("POST", "https://h.test/", (("accept", "*/*"),), b"{}")
+    response = Response(200, "OK", (("content-type", "text/plain"),), b"hi", "2026-11-23T18:40:01Z", 3)
+    exchange = Exchange(1, "b3:" + "0" * 64, request, response)
+    failed = replace(exchange, response=Response(0, failure=Failure("x.Y", "z")))
+    return [_encode(each).partition(b" ")[2].rstrip(b"\n") for each in (exchange, failed)]
+
+
 def seeds(target: str) -> list[bytes]:
     """Return the inputs that a target starts from."""
+    if target == "journal":
+        return _journals()
     if target == "conversation":
         return [bytes([kind]) + body for kind in (0, 3, 4) for body in (*_CONVERSATIONS, *BODIES)]
     if target == "read":

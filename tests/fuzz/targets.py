@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_f3dx import _cassette
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._fingerprint import fingerprint_request
 from pytest_f3dx._index import LazyCassette
+from pytest_f3dx._journal import Journal
 from pytest_f3dx._llm._answer import assemble
 from pytest_f3dx._llm._prompt import read_prompt
 from pytest_f3dx._model import Cassette, Request, Response
 from pytest_f3dx._redaction import Redactor
-from pytest_f3dx.errors import BlobError, CassetteError
+from pytest_f3dx.errors import BlobError, CassetteError, PendingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,9 +143,26 @@ def conversation(data: bytes) -> str:
     return "understood" if answer or prompt else "unknown"
 
 
+def journal(data: bytes) -> str:
+    """A journal line with a true checksum, whatever it says, is an exchange or an error that names its line."""
+    with tempfile.TemporaryDirectory() as name:
+        owner = Journal(Path(name), PurePosixPath("a.yaml"), "run")
+        owner.folder.mkdir(parents=True)
+        lines = b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in data.split(b"\n") if line)
+        (owner.folder / "dead.jsonl").write_bytes(lines)
+        try:
+            exchanges = owner.adopt()
+        except PendingError:
+            return "refused"
+        finally:
+            owner.release()
+        return "adopted" if exchanges else "empty"
+
+
 TARGETS: dict[str, Callable[[bytes], str]] = {
     "read": read,
     "redact": redact,
     "fingerprint": fingerprint,
     "conversation": conversation,
+    "journal": journal,
 }
