@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LARGE_BYTES = 2048
 KINDS = {"json": ("style",), "text": ("newline", "charset"), "base64": (), "blob": ()}
 _MARK = "$blob"
+_QUOTED_MARK = b'"$blob"'
 _CRLF = "crlf"
 _NUL = b"\0"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
@@ -239,9 +240,12 @@ def _restored_text(fields: dict[str, object], blobs: BlobStore) -> str:
 
 
 def _from_json(texts: dict[str, str], fields: dict[str, object], blobs: BlobStore) -> bytes:
-    value = _restored(fields["json"], blobs)
+    value, style = fields["json"], str(fields.get("style", ""))
     try:
-        return _json_style.dump(value, str(fields.get("style", "")))
+        written = _json_style.dump(value, style)
+        if _QUOTED_MARK not in written:  # whatever the style: no escape is of any of its characters
+            return written
+        return _json_style.dump(_restored(value, blobs), style)
     except ValueError as error:
         raise BodyError("style" if "style" in texts else "json", str(error)) from error
 

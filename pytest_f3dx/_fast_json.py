@@ -14,6 +14,7 @@ import orjson
 
 _MAX_SAFE = 2**53 - 1
 _LEAST_FLOAT = 1e-4  # below, exponents are spelt in more ways than one
+_DELETE = b"\x7f"  # which Python escapes only where it escapes all that is not ASCII
 _SORTED = orjson.OPT_SORT_KEYS
 # What orjson writes of its own accord and JSON does not have (dates, UUIDs, dataclasses) is a doubt, too.
 _ATOMS = frozenset({str, bool, type(None)})
@@ -39,6 +40,30 @@ def canonical(value: object) -> bytes | None:
         return None
 
 
+def compact(value: object) -> bytes | None:
+    """Spell a value as ``json.dumps(value, separators=(",", ":"), ensure_ascii=False)`` does.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The same text, UTF-8; None: it is no JSON, or one in which encoders may differ.
+    """
+    try:
+        return orjson.dumps(value) if _is_alike(value) else None
+    except (TypeError, RecursionError):
+        return None
+
+
+def compact_ascii(value: object) -> bytes | None:
+    """Spell a value as ``json.dumps(value, separators=(",", ":"))`` does; else as `compact`.
+
+    A text that is not ASCII is left to Python, which escapes it faster than anything here could.
+    """
+    text = compact(value)
+    return text if text is not None and text.isascii() and _DELETE not in text else None
+
+
 def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
     """Parse a JSON text that is spelt as most clients spell it: without spaces, Unicode as it is.
 
@@ -60,6 +85,20 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
         RecursionError,
     ):  # JSONDecodeError is a ValueError, JSONEncodeError a TypeError
         return None
+
+
+def _is_alike(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+    """Whether all encoders spell the numbers of a value alike, and Python's would not refuse it."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if kind is dict:
+        return all(type(key) is str and (type(one) in _ATOMS or _is_alike(one)) for key, one in value.items())
+    if kind is list:
+        return all(type(one) in _ATOMS or _is_alike(one) for one in value)
+    if kind is int:
+        return bool(-_MAX_SAFE <= value <= _MAX_SAFE)
+    return kind is float and (value == 0 or _LEAST_FLOAT <= abs(value) <= _MAX_SAFE)
 
 
 def _normal(value: Any) -> Any:  # noqa: ANN401 (any JSON value)

@@ -106,7 +106,10 @@ def _read_open(descriptor: int, path: Path, limit_bytes: int) -> bytes:
         raise _not_regular(path, status.st_mode)
     chunks: list[bytes] = []
     size = 0
-    while chunk := os.read(descriptor, _CHUNK_BYTES):
+    step = (
+        min(status.st_size, _CHUNK_BYTES) or _CHUNK_BYTES
+    )  # memory for a whole chunk is dear for a small file
+    while chunk := os.read(descriptor, step):
         size += len(chunk)
         if size > limit_bytes or status.st_size > limit_bytes:
             what = f"the file has more than {limit_bytes // 1024 // 1024} MiB"

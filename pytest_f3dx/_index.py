@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import time
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_f3dx import _cassette, _yaml_plain, _yaml_read
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from pytest_f3dx._blobs import BlobStore
     from pytest_f3dx._model import Interaction, Response
 
+Spans = dict[str, tuple[int, int, int]]
+"""By fingerprint: first byte of an interaction, the one after its last, and the line break before its
+``responses:``, which is -1 unless the interaction is a request, then responses, and nothing else."""
+
 _INTERACTIONS = b"\ninteractions:\n"
 _END = f"\n{_cassette.END}\n".encode()
 _FIRST_LINES = re.compile(rf"\A# pytest-f3dx cassette[^\n]*\nformat: {_cassette.FORMAT}\ntest: ".encode())
@@ -36,16 +39,18 @@ _PLAIN_HEADER = re.compile(
     rf"\A#[^\n]*\nformat: {_cassette.FORMAT}\n"
     rf"test: ([A-Za-z_][\w./\[\]-]*::[\w.:\[\]-]*[\w\]])\nkey: {_cassette.KEY}\n\Z".encode(),
 )
-# The lines that are not indented like those within an interaction: of a fingerprint, blank, or anything else.
-# One pass over the file, by far the cheapest way to see every line: only what is found costs.
-_LINE = re.compile(rb"\n(?!    )(?:  (b3:[0-9a-f]{64}):(?=\n)|(?=\n)|(?=(.)))", re.DOTALL)
-_FIELD = re.compile(rb"\n    (?! )")  # of an interaction, and items of its responses
-_REQUEST = b":\n    request:\n"
-_RESPONSES = b"\n    responses:\n"
-_ITEM = b"- "
+# The lines that are not indented like those within a request or response: of a fingerprint, of a field or an
+# item (by `lastindex`), blank, or anything else. One pass over the file, by far the cheapest way to see every
+# line: only what is found costs.
+_LINE = re.compile(
+    rb"\n(?!     )(?:  (b3:[0-9a-f]{64}):(?=\n)|    (request:)(?=\n)|    (responses:)(?=\n)|    (- )|(    )"
+    rb"|(?=\n)|(?=(.)))",
+    re.DOTALL,
+)
+_KEY_LINE, _REQUEST, _RESPONSES, _ITEM, _FIELD, _OTHER = range(1, 7)
+_IN_DOUBT = -1
 _SHARED_BYTES = 64 * 1024 * 1024
 _RACY_NS = 100_000_000  # a file changed just now may change again without its times showing it
-_KEY_BYTES = len("  b3:") + 64
 _REFUSED = tuple(bytes([control]) for control in CONTROLS + b"\r")
 
 
@@ -59,9 +64,7 @@ class LazyCassette:
         match_headers: Names of headers that are part of the key.
     """
 
-    def __init__(
-        self, data: bytes, path: Path, blobs: BlobStore, *, spans: dict[str, tuple[int, int]] | None = None
-    ) -> None:
+    def __init__(self, data: bytes, path: Path, blobs: BlobStore, *, spans: Spans | None = None) -> None:
         """Find the interactions; a file that is not as we write it is parsed as a whole at once.
 
         Args:
@@ -129,7 +132,7 @@ class LazyCassette:
     def raw(self, fingerprint: str) -> bytes | None:
         """Return an interaction as it stands in the file, None if the file was parsed as a whole."""
         span = self._spans.get(fingerprint)
-        return self._data[slice(*span)] if span else None
+        return self._data[span[0] : span[1]] if span else None
 
     def load_all(self) -> Cassette:
         """Parse the whole file, once.
@@ -152,7 +155,7 @@ class LazyCassette:
 
     def _parse(self, fingerprint: str) -> Interaction | None:
         """Parse one interaction alone; None on any doubt: the full parser knows the lines of the file."""
-        start, end = self._spans[fingerprint]
+        start, end, _ = self._spans[fingerprint]
         try:
             value = _yaml_read.load(self._data[start:end], self._path)
             fields = mapping(value, (), required=(fingerprint,), optional=())
@@ -162,9 +165,8 @@ class LazyCassette:
 
     def _parse_responses(self, fingerprint: str) -> list[Response] | None:
         """Parse the responses of one interaction alone; None on any doubt about where they start."""
-        start, end = self._spans[fingerprint]
-        at = self._data.rfind(_RESPONSES, start, end)
-        if at < 0 or not self._is_usual(start, at, end):
+        _, end, at = self._spans[fingerprint]
+        if at == _IN_DOUBT:
             return None
         part = self._data[at + 1 : end]
         try:
@@ -174,17 +176,8 @@ class LazyCassette:
         except (CassetteError, ShapeError):
             return None
 
-    def _is_usual(self, start: int, at: int, end: int) -> bool:
-        """Whether an interaction has a request, then responses, and nothing else."""
-        data = self._data
-        head = start + _KEY_BYTES
-        if not data.startswith(_REQUEST, head) or _FIELD.search(data, head + len(_REQUEST), at):
-            return False
-        items = (match.end() for match in _FIELD.finditer(data, at + len(_RESPONSES) - 1, end))
-        return all(data.startswith(_ITEM, item) for item in items)
 
-
-def read_shared(path: Path) -> tuple[bytes, dict[str, tuple[int, int]] | None]:
+def read_shared(path: Path) -> tuple[bytes, Spans | None]:
     """Read a cassette that many tests of the run read: unless it has changed, it is read and scanned once.
 
     Args:
@@ -208,7 +201,7 @@ def read_shared(path: Path) -> tuple[bytes, dict[str, tuple[int, int]] | None]:
 
 
 @lru_cache(maxsize=2)  # of at most `_SHARED_BYTES` each
-def _scanned(path: Path, *_: int) -> tuple[bytes, dict[str, tuple[int, int]]]:
+def _scanned(path: Path, *_: int) -> tuple[bytes, Spans]:
     """Read and scan a file; its number, size and times are part of the key. Nobody changes the result."""
     data = read_bytes(path)
     return data, scan(data)
@@ -229,32 +222,48 @@ def open_cassette(path: Path, blobs: BlobStore) -> LazyCassette:
     return LazyCassette(read_bytes(path), path, blobs)
 
 
-def scan(data: bytes) -> dict[str, tuple[int, int]]:
+def scan(data: bytes) -> Spans:
     """Return where each interaction stands in a file as we write it.
 
     Args:
         data: The whole file.
 
     Returns:
-        First byte and the one after the last, by fingerprint, in order; empty on any doubt, and if there are
-        no interactions.
+        In the order of the file; empty on any doubt, and if there are no interactions.
     """
     top = data.find(_INTERACTIONS)
     if top < 0 or not _FIRST_LINES.match(data) or not data.endswith(_END) or not _is_clean(data):
         return {}
     first, last = top + len(_INTERACTIONS), len(data) - len(_END) + 1
-    starts: list[int] = []
     keys: list[str] = []
+    starts: list[int] = []
+    answers: list[int] = []
+    before, ended = _OTHER, 0  # the line before of those found, and where it ends
     for match in _LINE.finditer(data, first - 1, last - 1):
-        if match[2]:
-            return {}
-        if match[1]:
+        kind = match.lastindex
+        if kind == _KEY_LINE:
             keys.append(match[1].decode())
             starts.append(match.start() + 1)
+            answers.append(_IN_DOUBT)
+        elif kind == _OTHER or not keys:
+            return {}
+        elif kind == _RESPONSES and before == _REQUEST:
+            answers[-1] = match.start()
+        elif kind is not None and not _is_usual(kind, before, match.start() - ended):
+            answers[-1], kind = _IN_DOUBT, _FIELD
+        if kind is not None:
+            before, ended = kind, match.end() + 1
     if not keys or starts[0] != first:
         return {}
-    spans = dict(zip(keys, pairwise([*starts, last]), strict=True))
+    spans = dict(zip(keys, zip(starts, [*starts[1:], last], answers, strict=True), strict=True))
     return spans if len(spans) == len(keys) else {}
+
+
+def _is_usual(kind: int, before: int, gap: int) -> bool:
+    """Whether a line of an interaction may stand after another one, so many bytes behind its end."""
+    if kind == _REQUEST:
+        return before == _KEY_LINE and gap < 0  # right below
+    return kind == _ITEM and before in (_RESPONSES, _ITEM)
 
 
 def _is_clean(data: bytes) -> bool:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 
+from pytest_f3dx import _fast_json
+
 MAX_DEPTH = 96  # of nesting; with the levels of a cassette above it stays below what `_yaml_read` accepts
 _SEPARATORS = {
     "compact": (",", ":"),
@@ -51,6 +53,7 @@ _STRING_OR_EXPONENT = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|(\d+)(?:\.(\d+))?e
 _LIKE_ES6 = re.compile(r"\de[+-]\d\b|0\.0000\d")
 _ES6_FIXED = (5, 6)  # negative exponents that ECMAScript writes without exponent and Python with one
 _LARGEST_ASCII = 0x7F
+_FAST = {"": _fast_json.compact, "ascii": _fast_json.compact_ascii}  # the commonest two
 _TAB = "\t"
 
 
@@ -89,6 +92,8 @@ def dump(value: object, style: str) -> bytes:
     Raises:
         ValueError: The style is unknown, or a string holds a lone surrogate.
     """
+    if (spell := _FAST.get(style)) and (fast := spell(value)) is not None:
+        return fast
     words = list(dict.fromkeys(style.split()))
     indent, separators = _layout(words)
     text = json.dumps(value, ensure_ascii="ascii" in words, separators=separators, indent=indent)

@@ -102,6 +102,44 @@ def test_the_value_that_is_given_stays_as_it_was() -> None:
 
 
 @THOROUGH
+@given(VALUES)
+@example([2**53, 1e-05, 1.5e-06, 1e16, 1e20, -0.0, 0.0, 5e-324])
+@example(['\u2028\x7f\x00\x1f\b\f\n\r\t"\\/é\U0001f600'])
+@example(["\x7f"])
+@example([float("nan"), float("inf")])
+@example({1: 1})
+@example("\ud800")
+def test_a_value_is_written_as_python_writes_it(value: Any) -> None:
+    """What bodies in cassettes are rebuilt with says nothing, or what `json.dumps` says to the byte."""
+    wide, narrow = _fast_json.compact(value), _fast_json.compact_ascii(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert wide is None or wide == text.encode()
+    assert narrow is None or narrow == json.dumps(value, separators=(",", ":")).encode()
+
+
+def test_ordinary_answers_are_written_the_fast_way() -> None:
+    """Whole floats stay floats, keys keep their order, and need not be ASCII."""
+    value = {"b": [1, "x", None, True, 0.25, 2.0], "a": {"é": -1}}
+    assert _fast_json.compact(value) == '{"b":[1,"x",null,true,0.25,2.0],"a":{"é":-1}}'.encode()
+    assert _fast_json.compact_ascii({"a": "x\n"}) == b'{"a":"x\\n"}'
+
+
+@pytest.mark.parametrize(
+    "value", [2**53, 1e-5, 2.0**54, float("nan"), {1: 1}, "\ud800", _Text("a"), (1,), {_Text("a"): 1}, b"x"]
+)
+def test_what_encoders_write_differently_is_left_to_python(value: Any) -> None:
+    """So is what orjson alone can write, or refuses."""
+    assert _fast_json.compact([value]) is None
+    assert _fast_json.compact_ascii([value]) is None
+
+
+@pytest.mark.parametrize("text", ["é", "\x7f"])
+def test_what_only_ascii_escapes_is_left_to_python(text: str) -> None:
+    """Also DEL, which Python escapes only where it escapes everything."""
+    assert _fast_json.compact_ascii([text]) is None
+
+
+@THOROUGH
 @given(
     st.builds(
         lambda v, a, s: json.dumps(v, ensure_ascii=a, separators=s),

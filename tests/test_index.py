@@ -296,12 +296,20 @@ def _all_lazily(data: bytes) -> list[tuple[str, Interaction | None]]:
         ("    responses:\n", "    extra: 1\n    responses:\n"),
         ("    responses:\n", "    # of yesterday\n    responses:\n"),
         ("    responses:\n", "    'responses':\n"),
+        ("    responses:\n", "    responses:\n    responses:\n"),
+        ("    responses:\n", "    - status: 200\n    responses:\n"),
         ("    - status:", "    status:"),
+        ("    - status:", "    \n    - status:"),
+        (":\n    request:\n", ":\n\n    request:\n"),
+        (":\n    request:\n", ":\n      # of yesterday\n    request:\n"),
+        ("    request:\n", "    request:\n    request:\n"),
     ],
 )
 def test_responses_are_parsed_alone_only_where_nothing_is_in_doubt(old: str, new: str) -> None:
     """Where an interaction is not as we write it, the whole of it is parsed, and refused if it is wrong."""
     data = _cassette.dump(_make([b"{}"]), STORE).encode()
+    assert [at > 0 for *_, at in _index.scan(data).values()] == [True]
+    assert not any(at > 0 for *_, at in _index.scan(data.replace(old.encode(), new.encode(), 1)).values())
     assert old.encode() in data
     edited = data.replace(old.encode(), new.encode(), 1)
     try:

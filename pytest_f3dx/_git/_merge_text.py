@@ -46,7 +46,7 @@ class _Side:
         """
         self.data = data.replace(b"\r\n", b"\n")
         spans = scan(self.data)
-        self.texts = {key: self.data[start:end] for key, (start, end) in spans.items()}
+        self.texts = {key: self.data[start:end] for key, (start, end, _) in spans.items()}
         self.head = self.data.partition(_SOME if spans else _NONE)[0]
         try:
             self.cassette = self._read(path, parsed)
