@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pytest_f3dx._model import Failure, Request, Response, header
 from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx._redaction_names import field_meaning, parameter_meaning
-from pytest_f3dx._redaction_shapes import SHAPES
+from pytest_f3dx._redaction_shapes import _WORD, SHAPES, Shape, _Hints, _shape
 
 URL = "https://api.example.com/v1/chat"
 JSON = (("content-type", "application/json"),)
@@ -1179,3 +1179,68 @@ def test_masks_in_an_address_within_a_text_stay(mask: str) -> None:
     """Documentation writes an address with something in the place of the password."""
     text = f"use https://me:{mask}@h.example/ here"
     assert sent(text, ()) == text
+
+
+MEANS = """password client_secret accessToken userPassword2 x-api-key api_keys openai_key access_tokens bot_token
+    refreshToken aws_access_key_id code_verifier saml_response secret_value verification_code otp_code password_hash
+    passwordConfirmation connectionString jwt"""
+MEANS_NOTHING = """prompt_tokens max_tokens tokens next_page_token page_tokens foo_tokens cache_key public_key key keys
+    code status_code country_code value hash text_value id access_key_name verifier string response words secretary
+    token_count password_length password_policy"""
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [*((name, True) for name in MEANS.split()), *((name, False) for name in MEANS_NOTHING.split())],
+)
+def test_last_words_of_a_name_decide(name: str, means: bool) -> None:
+    """What is in front of them does not matter, and neither does how the words are joined."""
+    field_meaning.cache_clear()
+    assert (field_meaning(name) is not None) == means
+    assert (field_meaning(f"my_{name}") is not None) == (means or name == "key_id")
+    written = sent(json.dumps({name: A}))
+    assert (A not in written) == means
+
+
+def test_table_that_is_built_anew_is_the_table() -> None:
+    """Each hint leads to its shapes, in the order of the table; a pattern after a word's start says so."""
+    hints = _Hints(SHAPES)
+    for cases in SHAPED_CASES:
+        text = AROUND.get(str(cases.values[0]), "{}").format(cases.values[1])
+        found = hints.shapes(f"words before {text}")
+        assert cases.values[0] in [SHAPES[index].name for index in found]
+        assert found == sorted(found)
+    assert hints.shapes("prose with long-hyphenated-words and no key") == []
+    row = _shape("a-name", "x- y-", _WORD + r"[xy]-\w+", str.islower)
+    assert row == Shape("a-name", ("x-", "y-"), re.compile(r"[xy]-\w+", re.ASCII), True, str.islower)
+    assert not _shape("a-name", "x-", r"x-\w+").is_word
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://h/?token={}?b=c#d#e", "https://h/?token=[redacted:token]#d#e"),
+        ("https://h/#access_token={}#x=1", "https://h/#access_token=[redacted:access-token]#x=1"),
+        ("https://h/a#b?token={}", "https://h/a#b?token=[redacted:token]"),
+        ("https://h/user/a1b2c3d4e5f6g7h8/api_keys/a1b2c3d4e5f6g7h8/key/{}", None),
+    ],
+)
+def test_the_first_sign_ends_the_path(url: str, clean: str | None) -> None:
+    """Signs that come again are part of a value; a segment that is no secret does not hide the next."""
+    assert uri(url.format(A)) == (clean or url.format("[redacted:key]"))
+
+
+def test_an_address_in_a_header_is_read_as_one() -> None:
+    """Location and Content-Location alike: what only the structure of an address shows goes."""
+    for name in ("Location", "Content-Location"):
+        response = Response(200, "OK", ((name, "https://me:secret@h/key/x?token=short"),))
+        ((_, value),) = Redactor().response(response).headers
+        assert value == "https://me:%5Bredacted%3Auserinfo%5D@h/key/x?token=[redacted:token]"
+
+
+def test_sixteen_characters_are_learnt() -> None:
+    """A value of fifteen may stand elsewhere by chance, one of sixteen does not."""
+    for length, is_learnt in ((15, False), (16, True)):
+        redactor = Redactor()
+        sent(f'{{"password": "{A[:length]}"}}', redactor=redactor)
+        assert (A[:length] not in sent(f"it is {A[:length]}", (), redactor=redactor)) == is_learnt
