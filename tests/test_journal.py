@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -412,3 +413,32 @@ def test_kill_leaves_exchange_and_no_lock(tmp_path: Path, request: pytest.Fixtur
     )
     assert done.returncode == -9
     assert Journal(tmp_path, NAME, "run2").adopt() == [ONE]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"seq": 1}', '{"request": [], "response": []}', '{"fingerprint": 1}', "unsound"]
+)
+def test_line_that_is_no_exchange_is_named(tmp_path: Path, text: str) -> None:
+    """With a right checksum, too: the file and the line are told and nothing is taken over."""
+    first = Journal(tmp_path, NAME, "run1")
+    first.append(ONE)
+    first.release()
+    (path,) = tmp_path.rglob("*.jsonl")
+    head, line, _ = path.read_bytes().split(b"\n")
+    bad = line[9:].replace(b'"seq": 1', b'"seq": "one"') if text == "unsound" else text.encode()
+    path.write_bytes(head + b"\n%08x %s\n" % (zlib.crc32(bad), bad))
+    with pytest.raises(PendingError, match=f"journal   {path}:2\n"):
+        Journal(tmp_path, NAME, "run2").adopt()
+
+
+def test_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Nothing outside the directory is read as pending, and nothing is unlinked there."""
+    first, away = Journal(tmp_path / "a", NAME, "run1"), Journal(tmp_path / "b", NAME, "run1")
+    away.append(ONE)
+    away.release()
+    first.open()
+    (target,) = (tmp_path / "b").rglob("*.jsonl")
+    (first.folder / "0-0.jsonl").symlink_to(target)
+    with pytest.raises(PendingError, match="reason    "):
+        first.adopt()
+    assert target.exists()
