@@ -6,7 +6,7 @@ import configparser
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_f3dx._config import SETTINGS, check_source
+from pytest_f3dx._settings import SETTINGS, check_source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from pytest_f3dx._config import RECORD_MODES, SETTINGS, Config, check_source, resolve
+from pytest_f3dx._config import Config, resolve
+from pytest_f3dx._settings import RECORD_MODES, SETTINGS, check_source
 from pytest_f3dx.errors import SettingsError
 
 SOURCES = ("flag", "marker", "fixture", "ini")

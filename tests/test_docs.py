@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from pytest_f3dx import _cassette, _config, cli
+from pytest_f3dx import _cassette, _config, _settings, cli
 from pytest_f3dx._audit import Auditor
 from pytest_f3dx._blobs import BlobStore
 from pytest_f3dx._fingerprint import fingerprint_request
@@ -486,8 +486,8 @@ def test_every_option_of_help_is_documented(stage: Stage) -> None:
     assert shown
 
 
-@pytest.mark.parametrize("setting", _config.SETTINGS, ids=lambda setting: setting.name)
-def test_table_says_where_a_setting_may_stand(setting: _config.Setting) -> None:
+@pytest.mark.parametrize("setting", _settings.SETTINGS, ids=lambda setting: setting.name)
+def test_table_says_where_a_setting_may_stand(setting: _settings.Setting) -> None:
     """Default and places of a setting are as in the table."""
     default, _, where = settings_table()[setting.name]
     places = {
@@ -504,10 +504,10 @@ def test_table_lists_the_accepted_values() -> None:
     """The values of a choice are those that are accepted."""
     table = settings_table()
     choices = {
-        "record": _config.RECORD_MODES,
-        "repeats": _config.REPEATS,
-        "unplayed": _config.UNPLAYED,
-        "on_drift": _config.ON_DRIFT,
+        "record": _settings.RECORD_MODES,
+        "repeats": _settings.REPEATS,
+        "unplayed": _settings.UNPLAYED,
+        "on_drift": _settings.ON_DRIFT,
     }
     for name, values in choices.items():
         assert table[name][1] == ", ".join(f"`{value}`" for value in values)

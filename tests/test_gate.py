@@ -348,7 +348,7 @@ def test_blobs_are_looked_through_as_bytes() -> None:
 )
 def test_wrong_redactions_are_told(value: object, said: str) -> None:
     """A regex that is none, a name that could be no placeholder."""
-    from pytest_f3dx._config import check_source
+    from pytest_f3dx._settings import check_source
     from pytest_f3dx.errors import SettingsError
 
     with pytest.raises(SettingsError) as caught:

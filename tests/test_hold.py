@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from pytest_f3dx import _files, plugin
+from pytest_f3dx import _files
 from pytest_f3dx._clients import _switch
+from pytest_f3dx._plugin import _collected, _options
 from pytest_f3dx._routing import current
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def test_the_fixture_is_evaluated_only_where_it_can_say_something(suite: Suite, 
 
 def test_in_doubt_the_fixture_is_evaluated(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pytest that does not tell which fixtures there are costs time, not settings."""
-    monkeypatch.setattr(plugin, "_FIXTURES", "_no_such_attribute")
+    monkeypatch.setattr(_collected, "_FIXTURES", "_no_such_attribute")
     suite.write("""
         @pytest.mark.f3dx_cache
         def test_it(request): assert "f3dx_config" in request.fixturenames
@@ -143,13 +144,13 @@ def test_a_marked_test_that_sends_nothing_reads_nothing(
         def test_it(n): pass
     """)
     decided = []
-    resolve = plugin._resolve
+    resolve = _options.resolve
 
     def counted(item: pytest.Item) -> Config:
         decided.append(item)
         return resolve(item)
 
-    monkeypatch.setattr(plugin, "_resolve", counted)
+    monkeypatch.setattr(_options, "resolve", counted)
     monkeypatch.setattr(_files, "read_bytes", lambda *_: pytest.fail("a file was read"))
     suite.run().assert_outcomes(passed=3)
     assert len(decided) == 1
@@ -171,3 +172,24 @@ def test_what_a_test_has_read_does_not_outlive_the_next(suite: Suite) -> None:
     """)
     suite.run("--f3dx-record=once").assert_outcomes(passed=6)
     suite.run().assert_outcomes(passed=6)
+
+
+@pytest.mark.parametrize(
+    "hook", ["pytest_collection_modifyitems(items)", "pytest_collection_finish(session)"]
+)
+def test_a_marker_that_is_added_late_counts(suite: Suite, hook: str) -> None:
+    """A run in which no test was marked when it was collected follows those that are marked when they start."""
+    items = "items" if "items" in hook else "session.items"
+    conftest = f"""
+        def {hook}:
+            {items}[1].add_marker("f3dx_cache")
+    """
+    (suite.path / "conftest.py").write_text(textwrap.dedent(conftest), encoding="utf-8")
+    suite.write("""
+        def test_before(): ask("a")
+        def test_marked(): ask("b")
+        def test_after(): ask("c")
+    """)
+    result = suite.run()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*[[]cassette-miss[]]*", "f3dx: * 1 missed*"])

@@ -41,11 +41,11 @@ def loaded(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def test_plugin_loads_only_pytest_config_and_errors() -> None:
-    """The plugin entry loads the standard library, pytest, `_config` and `errors`, nothing else."""
+def test_plugin_loads_only_pytest_and_settings() -> None:
+    """The plugin entry loads the standard library, pytest and `_settings`, nothing else."""
     modules = loaded("import pytest; before = set(sys.modules)\nimport pytest_f3dx.plugin")
     ours = {name for name in modules if name.startswith("pytest_f3dx")}
-    assert ours == {"pytest_f3dx", "pytest_f3dx._config", "pytest_f3dx.errors", "pytest_f3dx.plugin"}
+    assert ours == {"pytest_f3dx", "pytest_f3dx._settings", "pytest_f3dx.plugin"}
     assert {name.partition(".")[0] for name in modules} - sys.stdlib_module_names == {"pytest_f3dx"}
 
 
@@ -68,6 +68,8 @@ def test_run_without_a_marked_test_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     assert "pytest_f3dx.plugin" in modules
     assert not {name.partition(".")[0] for name in modules} & HEAVY
+    entry = {"pytest_f3dx", "pytest_f3dx._settings", "pytest_f3dx.hooks", "pytest_f3dx.plugin"}
+    assert {name for name in modules if name.startswith("pytest_f3dx")} == entry
 
 
 FORKING = """

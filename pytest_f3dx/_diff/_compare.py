@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from pytest_f3dx._config import nearest
 from pytest_f3dx._diff._embedding import THRESHOLD, compare_embedding
 from pytest_f3dx._diff._judge import compare_judged
 from pytest_f3dx._diff._sides import Side, side
 from pytest_f3dx._diff._structured import compare_bytes, compare_structured
 from pytest_f3dx._model import Drift
+from pytest_f3dx._settings import nearest
 from pytest_f3dx.errors import SettingsError
 
 if TYPE_CHECKING:

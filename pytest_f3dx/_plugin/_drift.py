@@ -11,11 +11,12 @@ from pytest_f3dx._diff._budget import Budget
 from pytest_f3dx._diff._checked import DRIFT, FAILED, SAME, STOPPED, UNDECIDED, Checked, of
 from pytest_f3dx._diff._compare import check_modes
 from pytest_f3dx._diff._watch import Watch
+from pytest_f3dx._plugin import _runs
 from pytest_f3dx._render import _drift
 from pytest_f3dx.errors import DriftError, F3dxError, JudgeError, LiveBudgetError, LiveError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Collection, Generator
 
     from pytest_f3dx._config import Config
     from pytest_f3dx._routing import Ticket
@@ -25,20 +26,33 @@ NAME = "f3dx-drift"
 _CHECKED: pytest.StashKey[list[Checked]] = pytest.StashKey()
 
 
-def install(
-    config: pytest.Config, run: str, *, run_of: Callable[[pytest.Item], TestRun | None], warn: type[Warning]
-) -> None:
+def install(config: pytest.Config, *, warn: type[Warning]) -> None:
     """Register what compares, in every process, and what tells it, in the one that reports.
 
     Args:
         config: Of pytest.
-        run: Id of the run.
-        run_of: Gives the run of a marked test.
         warn: Class of warnings.
 
     Raises:
-        SettingsError: A mode is unknown or needs an extra that is not installed.
+        pytest.UsageError: A mode is unknown or needs an extra that is not installed.
     """
+    try:
+        modes = _modes(config)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+    watch = Watch(
+        ",".join(modes),
+        Budget(config.getoption("--f3dx-max-live"), _runs.run_id(config)),
+        concurrency=config.getoption("--f3dx-live-concurrency"),
+        timeout_s=config.getoption("--f3dx-live-timeout"),
+        verdicts=lambda settings: _verdicts(config, settings),
+    )
+    config.pluginmanager.register(Drifts(watch, warn), NAME)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(DriftReporter(",".join(modes), watch.budget), f"{NAME}-reporter")
+
+
+def _modes(config: pytest.Config) -> Collection[str]:
     mode = config.getoption("--f3dx-diff")
     modes = check_modes(mode)
     if "embedding" in modes and importlib.util.find_spec("wordllama") is None:
@@ -46,16 +60,7 @@ def install(
             "--f3dx-diff=embedding needs the package wordllama",
             ("fix", "pip install 'pytest-f3dx[embedding]'"),
         )
-    watch = Watch(
-        ",".join(modes),
-        Budget(config.getoption("--f3dx-max-live"), run),
-        concurrency=config.getoption("--f3dx-live-concurrency"),
-        timeout_s=config.getoption("--f3dx-live-timeout"),
-        verdicts=lambda settings: _verdicts(config, settings),
-    )
-    config.pluginmanager.register(Drifts(watch, run_of, warn), NAME)
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(DriftReporter(",".join(modes), watch.budget), f"{NAME}-reporter")
+    return modes
 
 
 def _verdicts(config: pytest.Config, settings: Config) -> str | None:
@@ -69,11 +74,9 @@ def _verdicts(config: pytest.Config, settings: Config) -> str | None:
 class Drifts:
     """A pytest plugin of its own, in the process that runs tests; the runs tell it what they are asked."""
 
-    def __init__(
-        self, watch: Watch, run_of: Callable[[pytest.Item], TestRun | None], warn: type[Warning]
-    ) -> None:
+    def __init__(self, watch: Watch, warn: type[Warning]) -> None:
         """Stand beside the runs."""
-        self._watch, self._run_of, self._warn = watch, run_of, warn
+        self._watch, self._warn = watch, warn
 
     def asked(self, run: TestRun, ticket: Ticket) -> None:
         """Note that a run was asked for a request."""
@@ -116,7 +119,7 @@ class Drifts:
 
     def _tell(self, item: pytest.Item, fresh: list[Checked]) -> None:
         """Fail or warn; a budget that is used up stops the run."""
-        run = self._run_of(item)
+        run = _runs.of(item)
         error = _error(item, run, fresh)
         if error is None:
             return

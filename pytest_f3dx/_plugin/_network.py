@@ -10,12 +10,19 @@ import pytest
 from pytest_f3dx import _guard
 from pytest_f3dx._clients import _sockets
 from pytest_f3dx._clients._switch import patched
+from pytest_f3dx._plugin import _options
 from pytest_f3dx.errors import NetworkError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
 
 MARKER = "f3dx_network"
+
+
+def install(config: pytest.Config) -> None:
+    """Refuse the network to the tests of a run, but to the hosts that the ini file allows."""
+    hosts: Collection[str] = _options.ini(config).get("allow_hosts", ())
+    config.pluginmanager.register(Network(hosts), "f3dx-network")
 
 
 class Network:

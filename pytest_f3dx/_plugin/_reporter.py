@@ -9,6 +9,14 @@ from pytest_f3dx._ledger import Facts, Ledger
 if TYPE_CHECKING:
     import pytest
 
+_NAME = "f3dx-reporter"
+
+
+def install(config: pytest.Config) -> None:
+    """Listen to the reports of a run, in the process where they arrive; once is enough."""
+    if not (hasattr(config, "workerinput") or config.pluginmanager.has_plugin(_NAME)):
+        config.pluginmanager.register(Reporter(), _NAME)
+
 
 class Reporter:
     """A pytest plugin of its own: adds up what the tests of a run report."""

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_f3dx._config import nearest
+from pytest_f3dx._settings import nearest
 from pytest_f3dx.errors import SettingsError
 
 if TYPE_CHECKING:
