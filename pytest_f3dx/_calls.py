@@ -67,10 +67,13 @@ class CallRecorder(Recorder):
 
         Raises:
             CassetteMiss: Nothing may be recorded.
+            Refusal: A secret is left in it.
         """
         ticket = self._ticket(request)
         with self._lock, self._refusing():
             self._refuse(ticket)
+            if ticket.stored is not None:
+                self._gate().call(ticket.stored)
 
     def remember(self, request: Request, response: Response) -> None:
         """Keep the answer to a call; it is on the disk when this returns.
@@ -94,6 +97,7 @@ class CallRecorder(Recorder):
             if self._is_known(key, stored):
                 return
             self._refuse(ticket)
+            self._gate().call(ticket.stored)
             ticket.asked = self._asked_at.get(key, ticket.asked)
             self._keep(ticket, stored)
             self._remembered[key] = self._recorded[-1].response

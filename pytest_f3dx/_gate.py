@@ -45,6 +45,19 @@ class Gate:
                 leaks, request, ("sent", "nothing: it would not be kept, and be paid for again")
             )
 
+    def call(self, request: Request) -> None:
+        """Look through the request of a call before it is cached.
+
+        Args:
+            request: As it would be written.
+
+        Raises:
+            SecretError: There is a secret in it.
+        """
+        leaks = self._auditor.exchange(request)
+        if leaks:
+            raise self._error(leaks, request, ("cached", "nothing: leave the secret out of the request"))
+
     def response(self, request: Request, response: Response) -> None:
         """Look through an answer before it is kept.
 

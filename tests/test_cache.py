@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pytest_f3dx
-from pytest_f3dx import Cache, CacheError
+from pytest_f3dx import Cache, CacheError, cached_call
 from pytest_f3dx._cache import _database, _sqlite
 from pytest_f3dx._cache._entry import Meta, spelt
-from pytest_f3dx.errors import CacheFormatError
+from pytest_f3dx.errors import CacheFormatError, SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,6 +169,53 @@ def test_a_stored_request_is_redacted(cache: Cache, monkeypatch: pytest.MonkeyPa
     data = b"".join(file.read_bytes() for file in database(cache).path.parent.iterdir())
     for word in (secret, "hunter2-hunter2", "plum-Tr33-9183-harbour"):
         assert word.encode() not in data
+
+
+@pytest.mark.parametrize("ending", ["sqlite", "yaml"])
+def test_a_request_passes_the_last_gate(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that redaction does not reach is refused before a call is made, and by put; an allowed one is not."""
+    monkeypatch.chdir(tmp_path)
+    secret = "sk-proj-" + "a1B2" * 10
+    request = {"url": f"https%253A%252F%252Fx%252F%253Fk%253D{secret.replace('-', '%252D')}"}
+    calls: list[object] = []
+    with Cache(tmp_path / f"calls.{ending}") as cache:
+        with pytest.raises(SecretError, match="percent-encoded twice") as caught:
+            cache.put(request, b"x")
+        assert secret not in str(caught.value)
+        with pytest.raises(SecretError, match="percent-encoded twice"):
+            cached_call(cache, request, calls.append)
+        assert (calls, len(cache)) == ([], 0)
+        cache.put({"url": "x"}, b"y")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nf3dx_allow = {secret}\nf3dx_redact = plum-[0-9]+\n")
+    with Cache(tmp_path / f"calls.{ending}") as cache:
+        cache.put({**request, "of": "plum-42"}, b"x")
+        assert [entry.request.get("of") for entry in cache][1].startswith("[redacted:")
+
+
+def test_secrets_of_the_environment_are_those_of_now(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set between two puts is redacted in the second."""
+    cache.put({"text": "plum-Tr33-9183-harbour"}, b"x")
+    monkeypatch.setenv("SOME_API_KEY", "plum-Tr33-9183-harbour")
+    cache.put({"text": "plum-Tr33-9183-harbour"}, b"x")
+    assert [entry.request["text"] for entry in cache] == ["[redacted:some-api-key]"]
+
+
+def test_the_log_of_a_writer_is_grown_once(cache: Cache) -> None:
+    """A process that goes on writing has a log in which commits change no file size; what is there stays as it was."""
+    log = database(cache).path.with_name("calls.sqlite-wal")
+    for n in range(7):
+        cache.put({"n": n}, b"x")
+    small = log.stat().st_size
+    cache.put({"n": 7}, b"x")
+    grown = log.stat().st_size
+    cache.put({"n": 8}, b"x")
+    assert small < 1_000_000
+    assert log.stat().st_size == grown > 4_000_000
+    assert [entry.request["n"] for entry in cache] == list(range(9))
+    with Cache(database(cache).path) as other:
+        for n in range(8):
+            other.put({"n": n}, b"y")
+        assert log.stat().st_size == grown
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pytest_f3dx._review._git import Git
 from pytest_f3dx._review._payloads import Payloads
 from pytest_f3dx._review._report import Options, review
 from pytest_f3dx._review._sources import select
-from tests.reviewing import Repo, body_of, chat, text_of
+from tests.reviewing import Repo, answer_of, body_of, chat, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,6 +183,23 @@ def test_a_cassette_directory_of_the_settings(repo: Repo, file: str, text: str) 
     (repo.path / "tests" / "recorded" / "new.yaml").write_bytes(b"\0")
     report = reviewed(repo)
     assert (report.unchanged, became(report)) == (3, [("tests/recorded/new.yaml", "damaged")])
+
+
+def test_places_that_the_settings_ignore(repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
+    """What `f3dx_diff_ignore` of the ini file leaves out is left out beside `--ignore`; a wrong one is an error."""
+    more = {"x_one": 2, "x_two": 2}
+    repo.write("a.yaml", chat("Say a.", {**answer_of("a"), "x_one": 1, "x_two": 1}))
+    repo.commit("two")
+    repo.write("a.yaml", chat("Say a.", {**answer_of("a"), **more}))
+    ini = repo.path / "pytest.ini"
+    ini.write_text("[pytest]\nf3dx_diff_ignore =\n    $.x_one\n")
+    assert cli.main(["diff"]) == 1
+    output = capfd.readouterr().out
+    assert ("x_two" in output, "x_one" in output) == (True, False)
+    assert cli.main(["diff", "--ignore", "$.x_two"]) == 0
+    ini.write_text("[pytest]\nf3dx_diff_ignore = x_one\n")
+    assert cli.main(["diff"]) == 2
+    assert "diff_ignore" in capfd.readouterr().err
 
 
 def test_what_was_a_cassette_and_is_none(repo: Repo) -> None:

@@ -104,6 +104,7 @@ class Cache:
 
         Raises:
             TypeError: The request is no JSON value, or the answer neither bytes nor text.
+            SecretError: A secret is left in the request that redaction does not reach.
             CacheError: It cannot be kept.
         """
         meta = Meta(model, system_fingerprint, response_duration_ms)
@@ -137,6 +138,7 @@ class Cache:
 
         Raises:
             CassetteMiss: This is the cache of a test, and nothing may be recorded.
+            SecretError: A secret is left in the request that redaction does not reach.
         """
         self._backend.before_fetch(_plain(request))
 

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -27,6 +27,9 @@ APPLICATION_ID = 0x66336478  # "f3dx"
 VERSION = 1
 BUSY_S = 60.0
 _PAUSE_S = 0.01
+_GROWN_AT = 8  # transactions of a process: one that writes a few answers does not pay for many
+_LOG_BYTES = 4_200_000  # what the log holds when SQLite begins it anew, 1000 pages of 4 KB and their heads
+_CACHE_KB = 2000  # SQLite's own default
 _MAGIC = b"SQLite format 3\0"
 _REDB = b"redb"
 _IDENTITY = slice(68, 72)  # where SQLite's header has the application id
@@ -75,6 +78,7 @@ class Database:
         self._writer: sqlite3.Connection | None = None
         self._is_closed = False
         self._inode = 0
+        self._writes = 0
         with self.translating():
             self._prepare()
         _open.add(self)
@@ -178,6 +182,9 @@ class Database:
             if self.is_read_only:
                 raise self._refused("the file or its directory is read-only")
             connection = self._current_writer()
+            self._writes += 1
+            if self._writes == _GROWN_AT:
+                self._grow_log(connection)
             self.retried(lambda: connection.execute("BEGIN IMMEDIATE"))
             with committing(connection):
                 yield connection
@@ -194,6 +201,25 @@ class Database:
             self._writer = self._connect()
             self._inode = self.path.stat().st_ino
         return self._writer
+
+    def _grow_log(self, connection: sqlite3.Connection) -> None:
+        """Make the write-ahead log as long as it ever gets.
+
+        A commit within its length costs the disk one write; one that makes it longer costs a second one, of
+        the file's new size. So what is too much for SQLite's memory is written to the log and rolled back.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        with suppress(OSError, sqlite3.Error):  # there is no room: the commit itself will say so
+            if log.stat().st_size >= _LOG_BYTES:
+                return
+            self.retried(lambda: connection.execute("BEGIN IMMEDIATE"))
+            try:
+                connection.execute("PRAGMA cache_size=8")
+                connection.execute("INSERT INTO requests VALUES ('', zeroblob(?))", (_LOG_BYTES,))
+            finally:
+                if connection.in_transaction:  # pragma: no branch (a full disk ends it)
+                    connection.execute("ROLLBACK")
+                connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
 
     def retried(self, action: Callable[[], sqlite3.Cursor | tuple[int]]) -> tuple[int]:
         """Do what SQLite may refuse at once because another process opens, closes or recovers the file."""

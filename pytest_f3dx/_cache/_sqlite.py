@@ -12,10 +12,10 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from pytest_f3dx._cache._clean import Cleaner
 from pytest_f3dx._cache._database import Database
-from pytest_f3dx._cache._entry import Entry, Meta, keyed, stored_request
+from pytest_f3dx._cache._entry import Entry, Meta
 from pytest_f3dx._fingerprint import fingerprint
-from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx.errors import CacheError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class SqliteBackend:
         """
         self._counts: dict[str, int] = {}
         self._timer: threading.Timer | None = None
+        self._cleaner = Cleaner()
         self._database = Database(path)
         _in_use.add(self)
 
@@ -139,8 +140,11 @@ class SqliteBackend:
 
         Returns:
             The fingerprint of the request as it was given.
+
+        Raises:
+            SecretError: A secret is left in the request that redaction does not reach.
         """
-        key, stored = _redacted(request)
+        key, stored = self._cleaner.clean(request)
         with self._database.writer() as connection:
             _put(connection, key, stored, response, _now_ms(), meta)
         return key
@@ -149,13 +153,14 @@ class SqliteBackend:
         """Put entries as they once were, their hits and times with them, all or none."""
         with self._database.writer() as connection:
             for entry in entries:
-                key, stored = _redacted(entry.request)
+                key, stored = self._cleaner.clean(entry.request)
                 created_at_ms = _now_ms() if entry.created_at_ms is None else entry.created_at_ms
                 _put(connection, key, stored, entry.response, created_at_ms, entry.meta)
                 connection.execute(_HITS, (entry.hit_count, key))
 
     def before_fetch(self, request: object) -> None:
-        """Refuse nothing: what is fetched is put."""
+        """Refuse what `put` would refuse."""
+        self._cleaner.clean(request)
 
     def delete(self, key: str) -> bool:
         """Remove an entry, its hits with it; False if there is none."""
@@ -233,13 +238,6 @@ def _put(
     connection.execute(_PUT_RESPONSE, (key, response))
     facts = (meta.model, meta.system_fingerprint, meta.response_duration_ms)
     connection.execute(_PUT_META, (key, created_at_ms, *facts))
-
-
-def _redacted(request: object) -> tuple[str, bytes]:
-    """Return the fingerprint of a request as it is given, and the request as it may be written."""
-    key, text = keyed(request)
-    redactor = Redactor(values=environment_values(os.environ))
-    return key, redactor.request(stored_request(text)).body
 
 
 def _entry(fields: tuple[Any, ...]) -> Entry:

@@ -14,6 +14,7 @@ from pytest_f3dx._cache._tape import TapeBackend
 from pytest_f3dx._calls import CallRecorder
 from pytest_f3dx._config import Config
 from pytest_f3dx._fingerprint import fingerprint
+from pytest_f3dx._ini import settings
 from pytest_f3dx._journal import Journal, tidy
 from pytest_f3dx._ledger import Facts
 from pytest_f3dx._redaction import environment_values
@@ -41,7 +42,9 @@ class FileBackend(TapeBackend):
         """
         super().__init__(self._current)
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 (a later chdir must not lead elsewhere)
-        self._config = Config(record="new_episodes", name=self._path.stem)
+        given = settings(Path.cwd())  # what the project calls a secret and what none; a cache is no test
+        rules = {name: given[name] for name in ("allow", "redact") if name in given}
+        self._config = Config(record="new_episodes", name=self._path.stem, **rules)
         self._opening = threading.Lock()
         self._own: _Plain | None = None
         self._pid = 0

@@ -35,7 +35,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="JSONPATH",
-        help="leave a place out beside those that are volatile; repeatable",
+        help="leave a place out beside those that are volatile and those of f3dx_diff_ignore; repeatable",
     )
     parser.add_argument(
         "--show-ignored", action="store_true", help="show volatile places too, such as ids and times"
@@ -65,7 +65,7 @@ def _diff(options: argparse.Namespace) -> int:
 
     _check(options)
     payloads = Payloads()
-    compare = Options(tuple(options.ignore), show_ignored=options.show_ignored)
+    compare = Options((*_configured(), *options.ignore), show_ignored=options.show_ignored)
     with select(options.names, options.paths, Path.cwd()) as selection, Progress(sys.stderr) as progress:
         report = review(selection, compare, payloads, progress)
         context = Context(
@@ -76,6 +76,16 @@ def _diff(options: argparse.Namespace) -> int:
         )
         _write(renderer(options.format)(report, context), options.output)
     return _code(report)
+
+
+def _configured() -> tuple[str, ...]:
+    """Return what the ini file of pytest leaves out of comparing answers."""
+    from pytest_f3dx._config import check_loosening
+    from pytest_f3dx._ini import settings
+
+    found = tuple(settings(Path.cwd()).get("diff_ignore", ()))
+    check_loosening("f3dx_diff_ignore", {"ignore": found})
+    return found
 
 
 def _check(options: argparse.Namespace) -> None:
