@@ -7,7 +7,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -77,13 +76,13 @@ def _read(path: Path) -> list[tuple[Request, Response]]:
     return [(each.request, response) for each in found for response in each.responses]
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", _index())
 def test_each_bad_cassette_gives_what_is_wanted_of_it(name: str, tmp_path: Path) -> None:
-    """Each file of the index loads or is refused with its line, within a second, and stays byte for byte."""
+    """Each file of the index loads or is refused with its line, never hangs, and stays byte for byte."""
     original = (FOLDER / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(original)
-    started = time.perf_counter()
 
     if name in LOADS:
         ((request, response),) = _read(path)
@@ -98,7 +97,6 @@ def test_each_bad_cassette_gives_what_is_wanted_of_it(name: str, tmp_path: Path)
         assert caught.value.line == line
         assert all(word in str(caught.value) for word in words)
         assert "\x1b" not in str(caught.value)
-    assert time.perf_counter() - started < 1
     assert path.read_bytes() == original
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
@@ -190,13 +188,13 @@ def test_a_file_without_permission_is_an_error(tmp_path: Path, monkeypatch: pyte
             open_cassette(tmp_path / "c.yaml", STORE)
 
 
+@pytest.mark.timeout(300)
 def test_a_huge_body_is_read_in_bounded_time(tmp_path: Path) -> None:
     """100 MB of one letter (10 by default), in vcrpy's file and in ours, come back whole."""
     size = 100_000_000 if FULL_SIZE else 10_000_000
     good = (FOLDER / "00_good.yaml").read_bytes()
     path = tmp_path / "100mb.yaml"
     path.write_bytes(good.replace(b"string: '" + GOOD_BODY + b"'", b"string: " + b"x" * size))
-    started = time.perf_counter()
 
     ((request, response),) = _read(path)
     assert len(response.body) == size
@@ -206,10 +204,9 @@ def test_a_huge_body_is_read_in_bounded_time(tmp_path: Path) -> None:
 
     assert found is not None
     assert found.responses[0].body == response.body
-    assert time.perf_counter() - started < 60
-    print(f"{size} bytes: {time.perf_counter() - started:.1f} s")
 
 
+@pytest.mark.timeout(600)
 def test_very_many_interactions_are_read_in_bounded_time(tmp_path: Path) -> None:
     """100 000 interactions (2 000 by default), in vcrpy's file and in ours, are all there."""
     count = 100_000 if FULL_SIZE else 2_000
@@ -218,7 +215,6 @@ def test_very_many_interactions_are_read_in_bounded_time(tmp_path: Path) -> None
     interaction, _, _ = (body + tail).partition(b"version: 1")
     path = tmp_path / "100k.yaml"
     path.write_bytes(head + interaction * count)
-    started = time.perf_counter()
 
     exchanges = _read(path)
     assert len(exchanges) == count
@@ -232,5 +228,3 @@ def test_very_many_interactions_are_read_in_bounded_time(tmp_path: Path) -> None
     assert lazy.fingerprints == tuple(keys)
     assert lazy.get(keys[-1]) is not None
     assert len(lazy.load_all().interactions) == count
-    assert time.perf_counter() - started < 300
-    print(f"{count} interactions: {time.perf_counter() - started:.1f} s")

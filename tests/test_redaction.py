@@ -10,7 +10,6 @@ import base64
 import json
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -739,12 +738,12 @@ def test_only_so_many_values_are_kept_in_mind() -> None:
     assert sent(f"{A}0000", redactor=redactor) == f"{A}0000"
 
 
+@pytest.mark.timeout(60)  # a guard against hanging: at quadratic cost the slowest took minutes, now a second
 @pytest.mark.parametrize("piece", ["sk-", "eyJ", '"password":[', '"password":[[', "://", "<a ", "%3A"])
 def test_hostile_repetitions_cost_no_more_than_their_length(piece: str) -> None:
     """What begins like a key or an array again and again is not read to its end each time."""
-    started = time.perf_counter()
-    sent(piece * (40_000 // len(piece)))
-    assert time.perf_counter() - started < 5
+    hostile = piece * (60_000 // len(piece))
+    assert sent(hostile).startswith(piece)
 
 
 def test_key_behind_many_false_starts_is_found() -> None:
