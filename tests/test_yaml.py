@@ -236,6 +236,25 @@ def test_plain_scalars_resolve_as_in_pyyaml_but_for_dates(parser: str, text: str
     assert _typed(_yaml_read.load(f"a: {text}\n".encode(), PATH)) == _typed({"a": value})
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            "true True false FALSE null Null ~ yes no On off y n 200 0x1F 1:30 .inf e5 _ - . T".split()
+        )
+        | st.text("truefalsnyoO019.:+-_xeE~ ", max_size=3),
+        max_size=4,
+    ).map("".join)
+)
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_what_is_told_without_pyyaml_is_told_as_pyyaml_does(text: str) -> None:
+    """Words that are told apart without loading PyYAML get the type that its resolvers give them."""
+    resolver = yaml.resolver.Resolver()
+    named = resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # of the stubs
+    tag = str(named).removeprefix("tag:yaml.org,2002:")
+    kinds = {"bool": bool, "int": int, "float": float, "null": type(None)}
+    assert type(_yaml_read.resolve(text)) is kinds.get(tag, str)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
