@@ -89,17 +89,15 @@ class Drifts:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Compare when the test has ended, and fail one that passed for what drifted."""
-        try:
-            result = yield
-        except BaseException:
-            self._settle(item)
-            raise
-        self._tell(item, self._settle(item))
-        return result
+        return (yield from self._phase(item))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Compare what was asked after the test: in its teardown, or after a set-up that failed."""
+        return (yield from self._phase(item))
+
+    def _phase(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Run a phase; one that failed has its own error, and what drifted in it is only noted."""
         try:
             result = yield
         except BaseException:
