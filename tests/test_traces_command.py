@@ -193,19 +193,26 @@ def test_embedding_threshold_is_handed_on(capsys: pytest.CaptureFixture[str]) ->
 WAITING = """
 import threading
 
+third = threading.Event()
+
 def target(row):
     if row["output"] == "3":
+        third.set()
+    if row["output"] == "{last}":
+        third.wait()
         print("waiting", flush=True)
+    if row["output"] in ("3", "{last}"):
         threading.Event().wait()
     return row["output"]
 """
 
 
-@pytest.mark.parametrize("concurrency", ["1", "2"])
-def test_interrupt_leaves_at_once_and_loses_nothing(tmp_path: Path, concurrency: str) -> None:
+# Two workers: one waits in row 3, and row 9 is handed out only when five others have come back, the first among them.
+@pytest.mark.parametrize(("concurrency", "last"), [("1", "3"), ("2", "9")])
+def test_interrupt_leaves_at_once_and_loses_nothing(tmp_path: Path, concurrency: str, last: str) -> None:
     """After an interrupt the reports are written, the code is 130, and a second run asks only for the rest."""
-    (tmp_path / "slow.py").write_text(WAITING, encoding="utf-8")
-    lines = [json.dumps({"output": str(n)}) for n in range(1, 6)]
+    (tmp_path / "slow.py").write_text(WAITING.format(last=last), encoding="utf-8")
+    lines = [json.dumps({"output": str(n)}) for n in range(1, 11)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
     command = ["replay", "a.jsonl", "--target", "slow:target", "--concurrency", concurrency]
     command += ["--report", "r.json", "--report", "r.jsonl"]
@@ -219,13 +226,13 @@ def test_interrupt_leaves_at_once_and_loses_nothing(tmp_path: Path, concurrency:
     assert process.returncode == 130, err
     count = int(out.split()[0])
     assert out == f"{count} rows: {count} passed, 0 failed, 0 errors\n"
-    assert 1 <= count <= 2  # the second may still be on its way when the third waits
+    assert 1 <= count <= 2  # in order, so up to the third, which waits; the second may still be on its way
     assert err == "pytest-f3dx: interrupted\n"
     assert json.loads((tmp_path / "r.json").read_text())["total"] == count
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == count
     (tmp_path / "slow.py").write_text("def target(row):\n    return row['output']\n", encoding="utf-8")
     done = subprocess.run(run, capture_output=True, text=True, env=env)
-    assert re.fullmatch(r"5 rows: 5 passed, 0 failed, 0 errors, [1-4] of an earlier run\n", done.stdout)
+    assert re.fullmatch(r"10 rows: 10 passed, 0 failed, 0 errors, [1-8] of an earlier run\n", done.stdout)
 
 
 # -- reports ---------------------------------------------------------------------------------------------
