@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 ASK = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}]}
 
 
+@pytest.fixture(autouse=True)
+def _no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write no counts but when a test says so, however long it is held up."""
+    monkeypatch.setattr(_sqlite, "_FLUSH_S", 3600.0)
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Cache]:
     """Open an empty cache."""
@@ -117,6 +123,19 @@ def test_a_timer_writes_the_counts(cache: Cache) -> None:
         assert reader.execute("SELECT sum(hit_count) FROM meta").fetchone() == (1,)
     reader.close()
     assert not backend._counts
+
+
+def test_no_timer_is_left_when_there_is_nothing_to_write(cache: Cache) -> None:
+    """What was written before its time, or at the end, leaves no thread behind."""
+    for write in (cache.stats, cache.close):
+        cache.get(ASK)
+        backend = cache._backend
+        assert isinstance(backend, _sqlite.SqliteBackend)
+        timer = backend._timer
+        assert timer is not None
+        write()
+        timer.join(60)
+        assert not timer.is_alive()
 
 
 def test_a_process_that_cannot_start_threads_counts(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

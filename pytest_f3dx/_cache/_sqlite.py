@@ -186,7 +186,9 @@ class SqliteBackend:
         """
         with self._database.writing:
             with self._database.reading:
-                counts, self._counts, self._timer = self._counts, {}, None
+                counts, self._counts, timer, self._timer = self._counts, {}, self._timer, None
+            if timer:
+                timer.cancel()
             if not counts:
                 return
             try:
@@ -216,8 +218,6 @@ class SqliteBackend:
         """Write the hit counts and close the file; again, it does nothing."""
         _in_use.discard(self)
         if not self._database.is_closed():
-            if self._timer:
-                self._timer.cancel()
             self._flush_quietly()
             self._database.close()
 
