@@ -11,6 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import pytest_f3dx
 from tests.server import Server
@@ -34,6 +35,12 @@ for _module in ("httpcore", "httpcore2"):
 for _found in pkgutil.walk_packages(pytest_f3dx.__path__, "pytest_f3dx."):
     if not _found.name.endswith("__main__"):
         importlib.import_module(_found.name)
+
+# Neither chance nor the load of the machine decides: the same examples each time, however long they take.
+settings.register_profile(
+    "f3dx", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("f3dx")
 
 LOOP_SCOPE = "asyncio_default_fixture_loop_scope=function"  # unset, pytest-asyncio warns
 ASK = """
