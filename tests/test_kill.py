@@ -37,19 +37,26 @@ ENDS = {
     "os._exit": "os._exit(9)",
     "sigterm": "os.kill(os.getpid(), signal.SIGTERM)",
     "sigkill": "os.kill(os.getpid(), signal.SIGKILL)",
-    "timeout": "time.sleep(60)",
+    "timeout, thread": "strike(request, 'thread')",
+    "timeout, signal": "strike(request, 'signal')",
 }
 LIFE = """
     import os
     import signal
-    import time
+    import threading
+
+    def strike(request, method):  # the time of the test is over now, however long all before has taken
+        import pytest_timeout
+        settings = pytest_timeout.Settings(0.01, method, False, True)
+        request.config.hook.pytest_timeout_set_timer(item=request.node, settings=settings)
+        threading.Event().wait()
 
     @pytest.fixture(scope="session")
     def login():
         return ask("login")
 
     @pytest.mark.f3dx_cache
-    def test_it(login):
+    def test_it(login, request):
         for n in range(3):
             ask(f"number {{n}}")
         if "END" in os.environ:
@@ -63,8 +70,8 @@ CASES = [
     ("os._exit", ()),
     ("sigterm", ()),
     ("sigkill", ()),
-    ("timeout", ("-p", "pytest_timeout", "--timeout=1", "--timeout-method=thread")),
-    ("timeout", ("-p", "pytest_timeout", "--timeout=1", "--timeout-method=signal")),
+    ("timeout, thread", ("-p", "pytest_timeout")),
+    ("timeout, signal", ("-p", "pytest_timeout")),
     ("os._exit", ("-n1",)),
 ]
 
