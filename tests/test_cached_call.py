@@ -111,6 +111,23 @@ def test_offline_and_refresh(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> N
     assert cached_call(cache, ASK, model) == 3
 
 
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Give what returns when so many more threads wait for the call of another."""
+    begun, wait = threading.Semaphore(0), _flight.Flight.wait
+
+    def noted(flight: _flight.Flight) -> None:
+        begun.release()
+        wait(flight)
+
+    def until(count: int) -> None:
+        for _ in range(count):
+            assert begun.acquire(timeout=60)
+
+    monkeypatch.setattr(_flight.Flight, "wait", noted)
+    return until
+
+
 def run_in_threads(count: int, work: Callable[[], object]) -> None:
     threads = [threading.Thread(target=work) for _ in range(count)]
     for thread in threads:
@@ -119,17 +136,16 @@ def run_in_threads(count: int, work: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_threads_fetch_once(cache: Cache) -> None:
+def test_threads_fetch_once(cache: Cache, waiting: Callable[[int], None]) -> None:
     """Threads that ask for the same at once wait for the first, and get its answer."""
 
     def slow(n: int) -> int:
-        time.sleep(0.05)
+        waiting(4)
         return n
 
-    gate, found, model = threading.Barrier(5), [], Model(slow)
+    found, model = [], Model(slow)
 
     def work() -> None:
-        gate.wait()
         found.append(cached_call(cache, ASK, model))
 
     run_in_threads(5, work)
@@ -137,12 +153,12 @@ def test_threads_fetch_once(cache: Cache) -> None:
     assert model.count == 1
 
 
-def test_who_waits_for_an_error_tries_for_itself(cache: Cache) -> None:
+def test_who_waits_for_an_error_tries_for_itself(cache: Cache, waiting: Callable[[int], None]) -> None:
     """When the first of several fails, another fetches, and only then."""
-    gate, found = threading.Barrier(3), []
+    found = []
 
     def answer(n: int) -> int:
-        time.sleep(0.05)
+        waiting(3 - n)
         if n == 1:
             raise OSError("first")
         return n
@@ -150,7 +166,6 @@ def test_who_waits_for_an_error_tries_for_itself(cache: Cache) -> None:
     model = Model(answer)
 
     def work() -> None:
-        gate.wait()
         try:
             found.append(cached_call(cache, ASK, model))
         except OSError:

@@ -75,7 +75,7 @@ def test_requests_through_a_proxy_are_keyed_by_the_server(scheme: str) -> None:
     """The same holds for requests, forwarded or tunnelled."""
     proxies = {"http": "http://proxy.invalid:3128", "https": "http://proxy.invalid:3128"}
     with _missing() as recorder:
-        requests.get(f"{scheme}://api.test/v1", proxies=proxies, timeout=9)
+        requests.get(f"{scheme}://api.test/v1", proxies=proxies, timeout=60)
     assert recorder.asked[0].uri == f"{scheme}://api.test/v1"
 
 
@@ -85,7 +85,7 @@ def test_no_warning_of_an_unverified_connection() -> None:
     recorder.answers["GET", "https://api.test/", b""].append(Response(200, "OK", (), b"fine"))
     with recording(recorder), warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert requests.get("https://api.test/", timeout=9).text == "fine"
+        assert requests.get("https://api.test/", timeout=60).text == "fine"
         assert urllib3.PoolManager().request("GET", "https://api.test/").data == b"fine"
 
 
@@ -230,7 +230,7 @@ def test_the_timeout_of_the_client_holds_while_recording() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         with recording(MemoryRecorder()) as recorder, pytest.raises(requests.ReadTimeout):
-            requests.get(url, timeout=(5, 0.05))
+            requests.get(url, timeout=(60, 0.05))
     assert [type(error) for error in recorder.failed] == [TimeoutError]
 
 
@@ -280,7 +280,7 @@ def test_an_answer_before_the_end_of_the_request_is_read() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with recording(MemoryRecorder()):
-            got = requests.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 300_000, timeout=9)
+            got = requests.post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 300_000, timeout=60)
         thread.join()
     assert (got.status_code, got.text) == (413, "no")
 

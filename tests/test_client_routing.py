@@ -103,7 +103,7 @@ def test_in_between_nothing_is_recorded(server: Server) -> None:
     """With the patches in place but no recorder active, every client talks to the server as ever."""
     with patched():
         urllib.request.urlopen(f"{server.url}/echo").close()
-        requests.get(f"{server.url}/echo", timeout=9)
+        requests.get(f"{server.url}/echo", timeout=60)
         httpx.get(f"{server.url}/echo")
 
         async def ask() -> None:
@@ -122,7 +122,7 @@ def test_in_between_nothing_is_recorded(server: Server) -> None:
 
 
 def _by_requests(url: str) -> bytes:
-    return requests.get(url, timeout=9).content
+    return requests.get(url, timeout=60).content
 
 
 def _by_httpx(url: str) -> bytes:
@@ -197,7 +197,7 @@ def test_a_request_within_a_live_request_is_not_seen(server: Server) -> None:
         """Sends with requests, as a transport over another library does."""
 
     def send(_: Any, request: httpx.Request) -> httpx.Response:
-        answer = requests.get(str(request.url), timeout=9)
+        answer = requests.get(str(request.url), timeout=60)
         return httpx.Response(answer.status_code, stream=httpx.ByteStream(answer.content))
 
     with pytest.MonkeyPatch.context() as patch:

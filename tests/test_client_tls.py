@@ -104,8 +104,8 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 def _by_requests(url: str, certificate: Path, **options: Any) -> bytes:
     with requests.Session() as session:
-        session.get(url, verify=str(certificate), timeout=9, **options)
-        return session.get(url, verify=str(certificate), timeout=9, **options).content
+        session.get(url, verify=str(certificate), timeout=60, **options)
+        return session.get(url, verify=str(certificate), timeout=60, **options).content
 
 
 def _by_urllib3(url: str, certificate: Path) -> bytes:
@@ -163,9 +163,9 @@ def test_an_untrusted_certificate_fails_while_recording(secure: Server) -> None:
     """A client that does not trust the server does not record it, and fails alike in the replay."""
     recorder = MemoryRecorder()
     with recording(recorder), pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{secure.url}/echo", timeout=9)
+        requests.get(f"{secure.url}/echo", timeout=60)
     with recording(recorder.replaying()), pytest.raises(requests.exceptions.SSLError):
-        requests.get(f"{secure.url}/echo", timeout=9)
+        requests.get(f"{secure.url}/echo", timeout=60)
     assert secure.count == 0
 
 

@@ -40,7 +40,7 @@ class Talker(Server):
             self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if self.together:
-                self.together.wait(10)
+                self.together.wait(60)
             return self.instead or self._chat(seen, number)
         finally:
             with self._lock:

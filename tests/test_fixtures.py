@@ -398,7 +398,7 @@ THREAD = """
                 done.put(ask(job))
         thread = threading.Thread(target=work)
         thread.start()
-        yield lambda job: (jobs.put(job), done.get(timeout=9))[1]
+        yield lambda job: (jobs.put(job), done.get(timeout=60))[1]
         jobs.put(None)
         thread.join()
 

@@ -163,12 +163,17 @@ def test_what_a_test_has_read_does_not_outlive_the_next(suite: Suite) -> None:
         import gc
         from pytest_f3dx._index import LazyCassette
 
+        def alive():
+            return {id(each) for each in gc.get_objects() if isinstance(each, LazyCassette)}
+
+        BEFORE = alive()  # of other tests in this process
+
         @pytest.mark.parametrize("n", range(6))
         @pytest.mark.f3dx_cache
         def test_it(n):
             ask(f"{n}")
             gc.collect()
-            assert sum(isinstance(each, LazyCassette) for each in gc.get_objects()) <= 2
+            assert len(alive() - BEFORE) <= 2
     """)
     suite.run("--f3dx-record=once").assert_outcomes(passed=6)
     suite.run().assert_outcomes(passed=6)

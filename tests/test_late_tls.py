@@ -137,7 +137,7 @@ def _connection(server: Server) -> socket.socket:
     import socket
 
     url = urlsplit(server.url)
-    return socket.create_connection((url.hostname, url.port), timeout=9)
+    return socket.create_connection((url.hostname, url.port), timeout=60)
 
 
 def _by_aiohttp(url: str) -> int:
@@ -162,7 +162,7 @@ def _by_httpx2(url: str) -> int:
 GETS: list[Callable[[str], int]] = [
     lambda url: httpx.get(url).status_code,
     _by_httpx2,
-    lambda url: requests.get(url, timeout=9, verify=certifi.where()).status_code,
+    lambda url: requests.get(url, timeout=60, verify=certifi.where()).status_code,
     _by_aiohttp,
     _by_urllib,
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_f3dx._diff import _live
 from pytest_f3dx._diff._brief import lines, one_line
 from pytest_f3dx._diff._live import LiveFailedError, send
 from pytest_f3dx._model import Change, Drift, Request, header
@@ -42,7 +45,7 @@ def test_it_is_the_same_request(server: Server) -> None:
         ("cookie", "b=2"),
         ("User-Agent", "a-client/1"),
     )
-    answer = send(Request("PATCH", f"{server.url}/echo?q=%20a#part", headers, b'{"a":1}'), timeout_s=5)
+    answer = send(Request("PATCH", f"{server.url}/echo?q=%20a#part", headers, b'{"a":1}'), timeout_s=60)
     seen = server.requests[-1]
     assert (seen.method, seen.path, seen.body) == ("PATCH", "/echo?q=%20a", b'{"a":1}')
     assert lower(seen) == {
@@ -62,21 +65,21 @@ def test_it_is_the_same_request(server: Server) -> None:
 @pytest.mark.parametrize(("method", "length"), [("GET", None), ("POST", "0"), ("DELETE", None)])
 def test_without_a_body(server: Server, method: str, length: str | None) -> None:
     """A request without a body has none, and a POST says so."""
-    send(Request(method, f"{server.url}/echo"), timeout_s=5)
+    send(Request(method, f"{server.url}/echo"), timeout_s=60)
     assert server.requests[-1].method == method
     assert lower(server.requests[-1]).get("content-length") == length
 
 
 def test_body_without_a_type_is_no_form(server: Server) -> None:
     """A body whose type was not said is not called a form."""
-    send(Request("POST", f"{server.url}/echo", (), b"x"), timeout_s=5)
+    send(Request("POST", f"{server.url}/echo", (), b"x"), timeout_s=60)
     assert lower(server.requests[-1])["content-type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize("path", ["/404", "/500", "/401", "/redirect"])
 def test_every_status_is_an_answer(server: Server, path: str) -> None:
     """An error status is an answer, and a redirect is not followed: the client sends another request for it."""
-    answer = send(Request("GET", server.url + path), timeout_s=5)
+    answer = send(Request("GET", server.url + path), timeout_s=60)
     assert answer.status == {"/redirect": 302}.get(path, int(path.strip("/")) if path[1:].isdigit() else 0)
     assert server.count == 1
 
@@ -85,7 +88,7 @@ def test_it_is_not_recorded(server: Server) -> None:
     """A live request goes past the recorder of the test."""
     recorder = MemoryRecorder()
     with recording(recorder):
-        send(Request("GET", f"{server.url}/echo"), timeout_s=5)
+        send(Request("GET", f"{server.url}/echo"), timeout_s=60)
     assert recorder.asked == []
 
 
@@ -97,10 +100,13 @@ class Slow(Server):
         return Answer(chunks=(b"data: x\n\n" for _ in iter(int, 1)), content_type="text/event-stream")
 
 
-def test_stream_without_an_end() -> None:
+def test_stream_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that goes on and on fails when its time is over."""
+    clock = count(0, 25)  # 0 at the start, 25 after the first piece, 75 after the third
+    monkeypatch.setattr(_live, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     with Slow() as server, pytest.raises(LiveFailedError, match="did not end in time"):
-        send(Request("GET", f"{server.url}/"), timeout_s=0.05)
+        send(Request("GET", f"{server.url}/"), timeout_s=60)
+    assert next(clock) == 100
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_stream_without_an_end() -> None:
 def test_where_nothing_answers(uri: str, says: str) -> None:
     """Another scheme, a closed port and a wrong address are failures, never a traceback."""
     with pytest.raises(LiveFailedError, match=says):
-        send(Request("GET", uri), timeout_s=5)
+        send(Request("GET", uri), timeout_s=60)
 
 
 LONG = "The quick brown fox jumps over the lazy dog and reads an invoice in the evening sun. " * 2

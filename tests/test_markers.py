@@ -358,7 +358,7 @@ def test_request_after_the_test_is_refused(suite: Suite) -> None:
     go, done, caught = threading.Event(), threading.Event(), []
 
     def later():
-        go.wait(10)
+        go.wait(60)
         try:
             ask("late")
         except BaseException as error:
@@ -374,7 +374,7 @@ def test_request_after_the_test_is_refused(suite: Suite) -> None:
     def test_it():
         ask("b")
         go.set()
-        assert done.wait(10)
+        assert done.wait(60)
         assert "after its test had ended" in caught[0]
     """
     )

@@ -54,6 +54,24 @@ def test_recorded_answer_is_replayed_without_its_noise(tmp_path: Path) -> None:
     assert again.took_ms is not None
 
 
+class Awaited(threading.Event):
+    """Does something in another thread once somebody waits for it."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = threading.Thread(target=then)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._then.start()
+        return super().wait(timeout)
+
+
+def when_waited_for(tested: Recorder, then: Callable[[], None]) -> None:
+    """Answer or fail the one request in flight, but not before another one waits for it."""
+    ((key, _),) = tested._in_flight.items()
+    tested._in_flight[key] = Awaited(then)
+
+
 @pytest.mark.parametrize("run", [asyncio.run, trio.run], ids=["asyncio", "trio"])
 def test_tasks_that_ask_the_same_wait_without_blocking(tmp_path: Path, run: Callable[..., Any]) -> None:
     """Under `first` a second task waits for the answer of the first while the loop goes on."""
@@ -61,7 +79,7 @@ def test_tasks_that_ask_the_same_wait_without_blocking(tmp_path: Path, run: Call
 
     async def scenario() -> bytes:
         ticket = await tested.ask_async(ASKED)
-        threading.Timer(0.05, tested.answer, (ticket, ANSWER)).start()
+        when_waited_for(tested, lambda: tested.answer(ticket, ANSWER))
         response = (await tested.ask_async(ASKED)).response
         assert response is not None
         return response.body
@@ -75,7 +93,7 @@ def test_one_that_waited_for_a_failure_asks_itself(tmp_path: Path, error: BaseEx
     """If the first answer does not come, the next one to ask goes live instead of hanging."""
     tested = recorder(tmp_path, Config("once", repeats="first"))
     ticket = tested.ask(ASKED)
-    threading.Timer(0.05, tested.fail, (ticket, error)).start()
+    when_waited_for(tested, lambda: tested.fail(ticket, error))
     again = tested.ask(ASKED)
     assert again.response is None
     tested.answer(again, ANSWER)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -385,8 +386,10 @@ class Screen:
     def flush(self) -> None: ...
 
 
-def test_progress_is_told_on_a_terminal() -> None:
+def test_progress_is_told_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long review says where it is and takes the line away, also after an error; a file gets nothing."""
+    now = 9.0
+    monkeypatch.setattr(_terminal, "time", SimpleNamespace(monotonic=lambda: now))
     screen: Any = Screen()
     with pytest.raises(OSError, match="x"), _terminal.Progress(screen) as progress:
         progress(0, 1, "cassettes/\x1b[2J" + "long" * 90)
@@ -398,6 +401,13 @@ def test_progress_is_told_on_a_terminal() -> None:
         progress(0, 2, "a")
         progress(2, 2, "")
     assert quick.text == ""
+    long: Any = Screen()
+    with _terminal.Progress(long) as progress:
+        now += 0.6
+        progress(1, 3, "b")
+        assert "f3dx: 2 of 3  b" in long.text
+        progress(3, 3, "")
+    assert long.text.endswith("\r\x1b[K")
     file: Any = Screen(is_terminal=False)
     with _terminal.Progress(file) as progress:
         progress(0, 1, "a")

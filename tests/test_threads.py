@@ -16,7 +16,7 @@ LEAKED = """
     go, done, seen = threading.Event(), threading.Event(), []
 
     def late():
-        go.wait(9)
+        go.wait(60)
         try:
             ask("late")
         except BaseException as error:
@@ -32,7 +32,7 @@ LEAKED = """
     def test_two():
         ask("two")
         go.set()
-        assert done.wait(9)
+        assert done.wait(60)
         assert "a request was sent after its test had ended" in seen[0]
 """
 

@@ -8,13 +8,14 @@ import json
 import subprocess
 import sys
 import threading
-import tracemalloc
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_f3dx import Cache, CassetteMiss, Drift, Entry, Report, compare, iter_replay, replay, replay_row
+from pytest_f3dx._traces import _pool
 from pytest_f3dx.errors import JudgeError, MissError, SettingsError, TraceError
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def test_async_function_may_return_at_once() -> None:
 
 def test_rows_are_in_work_at_once_and_given_in_order() -> None:
     """Four rows meet in the target although it is asked in order; the first may be the last to answer."""
-    meeting = threading.Barrier(4, timeout=30)
+    meeting = threading.Barrier(4, timeout=60)
     last = threading.Event()
 
     def target(row: Row) -> str:
@@ -211,7 +212,7 @@ def test_rows_are_in_work_at_once_and_given_in_order() -> None:
         if row["output"] == "answer 4":
             last.set()
         elif row["output"] == "answer 1":
-            assert last.wait(30)
+            assert last.wait(60)
         return right(row)
 
     assert [entry.row for entry in iter_replay(rows_of(8), target, concurrency=4)] == list(range(1, 9))
@@ -261,20 +262,25 @@ def test_rows_are_read_as_they_are_needed(target: Any) -> None:
     entries.close()  # type: ignore[attr-defined]  # it is a generator
 
 
+class Traced(dict[str, Any]):
+    """A row that can be referred to weakly."""
+
+
 def test_memory_does_not_grow_with_the_bundle() -> None:
-    """Ten times the rows, failures all, need no more memory."""
+    """Of a thousand rows, failures all, no more are in memory than may be ahead, in work and kept."""
+    seen: list[weakref.ref[Traced]] = []
+    most = 0
 
-    def peak(count: int) -> int:
-        tracemalloc.start()
-        try:
-            rows = ({"prompt": "p" * 500, "output": "o" * 500} for _ in range(count))
-            assert replay(rows, lambda _: "other", "bytes", concurrency=2, keep=5).failed == count
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+    def rows() -> Iterator[Row]:
+        nonlocal most
+        for _ in range(1000):
+            row = Traced(prompt="p", output="o")
+            seen.append(weakref.ref(row))
+            most = max(most, sum(ref() is not None for ref in seen))
+            yield row
 
-    peak(10)
-    assert peak(1000) < 2 * peak(200)
+    assert replay(rows(), lambda _: "other", "bytes", concurrency=2, keep=5).failed == 1000
+    assert most <= 2 * _pool._AHEAD + 2 * 2 + 5 + 2
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -300,8 +306,9 @@ def test_what_is_no_exception_ends_the_replay(kind: Any, concurrency: int) -> No
         replay(rows_of(20), target, concurrency=concurrency)
 
 
-def test_miss_in_an_async_target_ends_the_replay() -> None:
+def test_miss_in_an_async_target_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes through a task as well, and the other tasks are cancelled."""
+    monkeypatch.setattr(_pool, "_STOP_S", 60)
     cancelled = []
 
     async def target(row: Row) -> str:
