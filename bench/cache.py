@@ -24,7 +24,7 @@ SIZES_KB = (1, 20, 100)
 WORDS = (
     "The invoice names forty-two euros for the month of November. Straße, 東京, “quotes” and a\nnew line. "
 )
-ROUNDS = {"fingerprint": (25, 40), "peek": (25, 40), "get": (10, 20), "put": (100, 1)}
+ROUNDS = {"fingerprint": (25, 40), "peek": (25, 40), "get": (10, 50), "put": (100, 1)}
 """Rounds, and calls in a round. Puts, which wait for the disk, take turns call by call."""
 
 

@@ -181,7 +181,7 @@ class Auditor(Redactor):
             self._top = text
         clean = super()._deep(text, finder, depth=depth)
         if is_outermost and finder is not None:
-            for label, view in _views(clean):
+            for label, view in views(clean):
                 self._view(label, view)
         return clean
 
@@ -193,7 +193,7 @@ class Auditor(Redactor):
         self._where, self._top = where, top
 
 
-def _views(text: str) -> Iterator[tuple[str, str]]:
+def views(text: str) -> Iterator[tuple[str, str]]:
     """Yield what a text says in the encodings that redaction does not look into."""
     if "%" in text:
         twice = unquote(unquote(text, encoding="latin-1"), encoding="latin-1")

@@ -56,6 +56,11 @@ def fingerprint(mapping: object) -> str:
     return blake3(canonical(mapping)).hexdigest()
 
 
+def digest(mapping: object) -> bytes:
+    """Return the 32 bytes that `fingerprint` spells."""
+    return blake3(canonical(mapping)).digest()
+
+
 def fingerprint_request(
     request: Request,
     *,

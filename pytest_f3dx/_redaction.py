@@ -110,11 +110,10 @@ class Redactor:
         self._last: dict[str, int] = {}
         self._learnt: dict[str, tuple[str, str]] = {}
         self._lessons = 0
-        given = (values or {}).items()
-        self._given = {spelling: (name, value) for name, value in given for spelling in _spellings(value)}
+        self._given = spellings_of(values or {})
         self._exact = frozenset(allow)
         self._allowed = [pattern for pattern in map(_compiled, allow) if pattern]
-        self._own = [(pattern, name) for text, name in redact if (pattern := _compiled(text))]
+        self._own = own_patterns(redact)
 
     def request(self, request: Request) -> Request:
         """Return the request as it may be written.
@@ -353,6 +352,16 @@ class Redactor:
                 if starts_word(text, start) and not text[end : end + 1].isalnum():
                     yield Find(start, end, name, value)
                 start = text.find(spelling, end)
+
+
+def spellings_of(values: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the name and the value that each spelling of some values stands for."""
+    return {spelling: (name, value) for name, value in values.items() for spelling in _spellings(value)}
+
+
+def own_patterns(redact: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
+    """Compile what else is a secret, for texts and for bodies; an invalid regex is left out."""
+    return [(pattern, name) for text, name in redact if (pattern := _compiled(text))]
 
 
 def _spellings(value: str) -> tuple[str, ...]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LEAST = 24  # characters of base64: 18 bytes, the shortest text with a name and a secret in it
+LEAST_ENCODED = 24  # characters of base64: 18 bytes, the shortest text with a name and a secret in it
 _PROBE = 64
 _CLASSES = bytes(
     97 if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_" else 32
     for code in range(256)
 )
-_NEEDLE = b"a" * _LEAST
+_NEEDLE = b"a" * LEAST_ENCODED
 _UNPRINTABLE = re.compile(r"[^\t\n\r -~\x80-\U0010ffff]")
 _ESCAPE_BEFORE = re.compile(r"\\+[nrtbf]?|%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}", re.ASCII)
 
@@ -56,7 +56,7 @@ def encoded_texts(text: str) -> Iterator[Encoded]:
     unreadable: set[str] = set()  # the id that stands in every event of a stream is decoded once
     at = classes.find(_NEEDLE)
     while at >= 0:
-        end = classes.find(b" ", at + _LEAST)
+        end = classes.find(b" ", at + LEAST_ENCODED)
         end = len(classes) if end < 0 else end
         run = text[at : end + 1] if end - at < _PROBE else ""
         if run not in unreadable:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A key and its colon; backslashes before the closing quote say how deep in strings it stands.
-_KEY = re.compile(r'"([\w.$ \\-]{2,80})"(?:\s|\\+[nrt])*:', re.ASCII)
+_KEY = re.compile(r'"([\w.$ \\-]{2,80}+)"(?:\s|\\+[nrt])*:', re.ASCII)
 _SPACE = re.compile(r"(?:\s|\\+[nrt])*", re.ASCII)
 _QUOTE = re.compile(r'(\\*)"|\n')
 _WRAPPED = re.compile(r'\{(?:\s|\\+[nrt])*\\*"(?:value|plaintext)\\*"(?:\s|\\+[nrt])*:', re.ASCII)
@@ -223,8 +223,7 @@ def link_finds(text: str) -> Iterator[Find]:
     names = {name for pattern in _LINKED_NAMES for name in pattern.findall(text)} if "=" in text else ()
     if any(parameter_meaning(unquote_plus(name)) for name in names):
         yield from _linked(_LINKED, text)
-    if "\\u0026" in text:
-        yield from _linked(_LINKED_ESCAPED, text)
+    yield from _linked(_LINKED_ESCAPED, text)
 
 
 def _linked(pattern: re.Pattern[str], text: str) -> Iterator[Find]:

@@ -19,7 +19,7 @@ import pytest
 
 import pytest_f3dx
 from pytest_f3dx import Cache, CacheError, cached_call
-from pytest_f3dx._cache import _database, _sqlite
+from pytest_f3dx._cache import _database, _layout, _sqlite
 from pytest_f3dx._cache._entry import Meta, spelt
 from pytest_f3dx.errors import CacheFormatError, SecretError
 
@@ -307,7 +307,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path, name: str) -> None:
         sqlite_file(path, "CREATE TABLE users (name)")
     elif name == "newer":
         ours(path)
-        sqlite_file(path, "PRAGMA user_version=2")
+        sqlite_file(path, "PRAGMA user_version=99")
     elif name == "other":
         path.write_bytes(ours(path)[:68] + b"\0\0\0\1" + ours(path)[72:])
     else:
@@ -451,8 +451,8 @@ def test_what_is_refused_for_a_moment_is_tried_again(cache: Cache, monkeypatch: 
 def test_a_full_disk_keeps_what_was_there(cache: Cache) -> None:
     """A put that does not fit is an error, and nothing of it is kept."""
     cache.put(ASK, b"old")
-    with database(cache).writer() as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection = database(cache).write(lambda connection: connection)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(CacheError, match="make room"):
         cache.put(ASK, b"x" * 1_000_000)
@@ -481,6 +481,76 @@ def test_an_operating_system_that_refuses_is_an_error(
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(CacheError, match="Read-only file system"):
         Cache(tmp_path / "a" / "b.sqlite")
+
+
+FORMAT_1 = """
+CREATE TABLE requests (fingerprint TEXT PRIMARY KEY, request BLOB NOT NULL);
+CREATE TABLE responses (fingerprint TEXT PRIMARY KEY, response BLOB NOT NULL);
+CREATE TABLE meta (fingerprint TEXT PRIMARY KEY, created_at_ms INTEGER NOT NULL, hit_count INTEGER NOT NULL DEFAULT 0,
+    model TEXT, system_fingerprint TEXT, response_duration_ms INTEGER);
+PRAGMA application_id=1714644088;
+PRAGMA user_version=1;
+PRAGMA journal_mode=WAL
+"""
+
+
+def of_format_1(path: Path, count: int) -> None:
+    """Write a cache as the first format had it: every request hit n times, seven misses."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in FORMAT_1.split(";"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta (fingerprint, created_at_ms, hit_count) VALUES ('', 0, 7)")
+    for n in range(count):
+        key = pytest_f3dx.fingerprint({"n": n})
+        connection.execute("INSERT INTO requests VALUES (?, ?)", (key, b'{"n":%d}' % n))
+        connection.execute("INSERT INTO responses VALUES (?, ?)", (key, b"%d" % n))
+        connection.execute("INSERT INTO meta VALUES (?, ?, ?, 'm', 'fp', 5)", (key, 1000 + n, n))
+    connection.close()
+
+
+def test_a_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Nothing of it is lost: answers, order, times, hits and misses; and it is then like any other."""
+    path = tmp_path / "calls.sqlite"
+    of_format_1(path, 100)
+    with Cache(path) as cache:
+        assert [(one.request["n"], one.response, one.created_at_ms, one.hit_count) for one in cache] == [
+            (n, b"%d" % n, 1000 + n, n) for n in range(100)
+        ]
+        assert {one.meta for one in cache} == {Meta("m", "fp", 5)}
+        assert (cache.stats()["hits"], cache.stats()["misses"]) == (sum(range(100)), 7)
+        cache.put({"n": 3}, b"new")
+        assert cache.get({"n": 3}) == b"new"
+        assert len(cache) == 100
+    check = sqlite3.connect(path)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert check.execute("PRAGMA user_version").fetchone() == (2,)
+    check.close()
+
+
+def test_a_file_is_brought_up_to_date_once(tmp_path: Path) -> None:
+    """Of two processes that find the first format, the second sees that the first one was faster."""
+    path = tmp_path / "calls.sqlite"
+    of_format_1(path, 1)
+    Cache(path).close()
+    connection = sqlite3.connect(path)
+    _layout.bring_up_to_date(connection)
+    connection.close()
+    with Cache(path) as cache:
+        assert cache.peek({"n": 0}) == b"0"
+
+
+def test_a_read_only_file_of_the_first_format_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be rewritten says so, and what to do; it stays as it is."""
+    path = tmp_path / "calls.sqlite"
+    of_format_1(path, 1)
+    before = path.read_bytes()
+    monkeypatch.setattr(_database, "_is_writable", lambda _: False)
+    with pytest.raises(CacheFormatError, match="of format 1; this version writes 2") as caught:
+        Cache(path)
+    assert "open it once where it can be written" in str(caught.value)
+    assert path.read_bytes() == before
 
 
 # -- many at once --------------------------------------------------------------------------------------
@@ -556,6 +626,18 @@ def test_processes_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
     check = sqlite3.connect(path)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     check.close()
+
+
+def test_a_file_opened_twice_keeps_its_log(cache: Cache) -> None:
+    """A second `Cache` on a file takes no lock from the first, whose log another process would remove then."""
+    code = "import sys; from pytest_f3dx import Cache\nwith Cache(sys.argv[1]) as c: print(c.peek({'n': 2}))"
+    path = database(cache).path
+    cache.put({"n": 1}, b"1")
+    with Cache(path):
+        subprocess.run([sys.executable, "-c", code, path], check=True, stdout=subprocess.DEVNULL)
+        cache.put({"n": 2}, b"2")
+        told = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True)
+    assert told.stdout == b"b'2'\n"
 
 
 def test_processes_open_a_new_cache_at_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._cache._entry import keyed, stored_request
 from pytest_f3dx._redaction import Redactor, environment_values
+from pytest_f3dx._redaction_glance import Glance
 
 if TYPE_CHECKING:
     from pytest_f3dx._audit import Auditor
@@ -19,12 +20,13 @@ class Cleaner:
     def __init__(self) -> None:
         """Start without having looked at settings or environment."""
         self._rules: dict[str, Any] | None = None
-        self._seen: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        self._seen: tuple[dict[Any, Any], _Known] | None = None
 
     def clean(self, request: object) -> tuple[str, bytes]:
         """Return the fingerprint of a request as it is given, and the request as it may be written.
 
-        Most requests hold no secret, so it is looked through first, once, and redacted only then.
+        Most requests hold no secret, so that is asked first; the search is for those that may, and only what
+        it finds is redacted.
 
         Raises:
             TypeError: It is no JSON value.
@@ -32,29 +34,48 @@ class Cleaner:
             SettingsError: A setting of the ini file is wrong.
         """
         key, text = keyed(request)
+        known = self._known()
+        if not (known.is_always_searched or known.glance.may_hold_secret(text)):
+            return key, text
         given = stored_request(text)
-        if not self._auditor().exchange(given):
+        if not known.auditor().exchange(given):
             return key, text
         from pytest_f3dx._gate import Gate
 
-        redacted = Redactor(**self._settings()).request(given)
-        Gate(self._auditor()).call(redacted)
+        redacted = Redactor(**known.settings).request(given)
+        Gate(known.auditor()).call(redacted)
         return key, redacted.body
 
-    def _auditor(self) -> Auditor:
+    def _known(self) -> _Known:
+        """Return what is a secret and what is none; the secrets of the environment as it is now."""
+        environ = getattr(os.environ, "_data", os.environ)  # what it holds: to decode it all is 17 us a put
+        if self._seen is None or self._seen[0] != environ:
+            if self._rules is None:
+                from pytest_f3dx._ini import settings
+
+                given = settings(Path.cwd())
+                self._rules = {"allow": given.get("allow", ()), "redact": given.get("redact", ())}
+            values = environment_values(os.environ)
+            self._seen = dict(environ), _Known({**self._rules, "values": values})
+        return self._seen[1]
+
+
+class _Known:
+    """What is a secret and what is none.
+
+    Attributes:
+        settings: Of a redactor.
+        glance: Tells which requests are worth a search.
+        is_always_searched: Whether something counts as a secret that stands in every request.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.glance = Glance(values=settings["values"], redact=settings["redact"])
+        self.is_always_searched = bool(self.auditor().exchange(stored_request(b"{}")))
+
+    def auditor(self) -> Auditor:
+        """Make one that has found nothing yet."""
         from pytest_f3dx._audit import Auditor
 
-        return Auditor(**self._settings())
-
-    def _settings(self) -> dict[str, Any]:
-        """Return what is a secret and what is none; the secrets of the environment as it is now."""
-        if self._rules is None:
-            from pytest_f3dx._ini import settings
-
-            given = settings(Path.cwd())
-            self._rules = {"allow": given.get("allow", ()), "redact": given.get("redact", ())}
-        environ, (seen, values) = dict(os.environ), self._seen
-        if environ != seen:
-            values = environment_values(environ)
-            self._seen = environ, values
-        return {**self._rules, "values": values}
+        return Auditor(**self.settings)

@@ -3,7 +3,8 @@
 A process has two connections, one to read and one to write, so that a hit never waits for a put. Neither
 outlives a fork: SQLite's locks belong to a process, and a child that closes an inherited connection can
 destroy the file (sqlite.org/howtocorrupt.html, 2.6). So both are closed before a fork and opened again when
-next needed.
+next needed. For the same reason nobody but SQLite opens a file that a connection of this process is open on:
+closing it would drop the locks of that connection (2.2), and another process would take the log away from it.
 """
 
 from __future__ import annotations
@@ -15,41 +16,28 @@ import time
 import weakref
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
+from pytest_f3dx._cache import _layout, _log
+from pytest_f3dx._cache._layout import APPLICATION_ID, VERSION, committing
 from pytest_f3dx.errors import CacheError, CacheFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-APPLICATION_ID = 0x66336478  # "f3dx"
-VERSION = 1
+R = TypeVar("R")
 BUSY_S = 60.0
 _PAUSE_S = 0.01
 _GROWN_AT = 8  # transactions of a process: one that writes a few answers does not pay for many
-_LOG_BYTES = 4_200_000  # what the log holds when SQLite begins it anew, 1000 pages of 4 KB and their heads
-_CACHE_KB = 2000  # SQLite's own default
 _MAGIC = b"SQLite format 3\0"
 _REDB = b"redb"
 _IDENTITY = slice(68, 72)  # where SQLite's header has the application id
 _HEADER_BYTES = 100
-SCHEMA = """
-CREATE TABLE requests (fingerprint TEXT PRIMARY KEY, request BLOB NOT NULL);
-CREATE TABLE responses (fingerprint TEXT PRIMARY KEY, response BLOB NOT NULL);
--- The row whose fingerprint is empty counts the misses, in hit_count.
-CREATE TABLE meta (
-    fingerprint TEXT PRIMARY KEY,
-    created_at_ms INTEGER NOT NULL,
-    hit_count INTEGER NOT NULL DEFAULT 0,
-    model TEXT,
-    system_fingerprint TEXT,
-    response_duration_ms INTEGER
-);
-"""
-_TABLES = {"requests", "responses", "meta"}
 _RETRIED = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")
+_Identity = tuple[int, int]  # device and inode
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
+_opening = threading.RLock()  # taken after the locks of a database
 _forking = threading.Lock()
 _held: list[Database] = []
 
@@ -77,16 +65,17 @@ class Database:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._is_closed = False
-        self._inode = 0
+        self._identity: _Identity | None = None
         self._writes = 0
-        with self.translating():
+        self._path = str(self.path)
+        with self.translating(), _opening:
             self._prepare()
-        _open.add(self)
+            _open.add(self)
 
     # -- opening -------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        """Make the file if there is none, and refuse one that is not ours."""
+        """Make the file if there is none, and refuse one that is not ours; the caller holds `_opening`."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             head = self._head()
@@ -94,19 +83,39 @@ class Database:
             raise self._refused(error.strerror or str(error)) from error
         if head:
             self._check_head(head)
-        self.is_read_only = bool(head) and not _is_writable(self.path)
+        self.is_read_only = self._size() > 0 and not _is_writable(self.path)
         connection = self._connect()
         try:
             self._agree(connection)
+            self._identity = self._found()
         finally:
             connection.close()
 
     def _head(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                return file.read(_HEADER_BYTES)
-        except FileNotFoundError:
+        """Return how the file begins; nothing if there is none, or a database of this process is on it."""
+        found = self._found()
+        if found is None or any(other.is_on(found) for other in _open):
             return b""
+        with self.path.open("rb") as file:
+            return file.read(_HEADER_BYTES)
+
+    def _found(self) -> _Identity | None:
+        """Return which file stands at the path now."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116 (each put asks; a third of the time of `Path.stat`)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def is_on(self, identity: _Identity) -> bool:
+        """Whether this is the file that the connections of this database are open on."""
+        return identity == self._identity
 
     def _check_head(self, head: bytes) -> None:
         """Look at a file before SQLite does, which would recover a foreign database by writing to it."""
@@ -134,32 +143,43 @@ class Database:
 
     def _agree(self, connection: sqlite3.Connection) -> None:
         """Make the tables in an empty file; the first of several processes does, the others wait."""
-        if not self.is_read_only and not self._head():
-            self.retried(lambda: connection.execute("BEGIN EXCLUSIVE"))
-            with committing(connection):
+        if not self.is_read_only and not self._size():
+            connection.execute(f"PRAGMA page_size={_layout.PAGE_BYTES}")
+            with self._exclusive(connection):
                 if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version={VERSION}")
-                    for statement in SCHEMA.split(";\n"):
-                        connection.execute(statement)
-        self._check(connection)
+                    _layout.make(connection)
+        if self._check(connection) < VERSION:
+            if self.is_read_only:
+                what = (
+                    f"the cache is of format {VERSION - 1}; this version writes {VERSION}, and may not here"
+                )
+                raise CacheFormatError(self.path, what, ("fix", "open it once where it can be written"))
+            with self._exclusive(connection):
+                _layout.bring_up_to_date(connection)
         if not self.is_read_only:
             self.retried(lambda: connection.execute("PRAGMA journal_mode=WAL"))
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    @contextmanager
+    def _exclusive(self, connection: sqlite3.Connection) -> Iterator[None]:
+        self.retried(lambda: connection.execute("BEGIN EXCLUSIVE"))
+        with committing(connection):
+            yield
+
+    def _check(self, connection: sqlite3.Connection) -> int:
+        """Return the format of the file."""
         (identity,) = self.retried(lambda: connection.execute("PRAGMA application_id").fetchone())
         if identity != APPLICATION_ID:
             raise self._foreign("it is a SQLite file of another program")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version = _layout.version_of(connection)
         if version > VERSION:
             raise CacheFormatError(
                 self.path,
                 f"the cache is of format {version}; this version reads {VERSION}",
                 ("fix", "pip install --upgrade pytest-f3dx"),
             )
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-        if missing := _TABLES - names:
-            raise self._damaged(f"no table {', '.join(sorted(missing))}")
+        if missing := _layout.missing_tables(connection):
+            raise self._damaged(f"no table {', '.join(missing)}")
+        return version
 
     # -- using ---------------------------------------------------------------------------------
 
@@ -170,56 +190,47 @@ class Database:
             self._reader = self._connect()
         return self._reader
 
-    @contextmanager
-    def writer(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection that writes, in a transaction that is on the disk when the body has ended.
+    def write(self, action: Callable[[sqlite3.Connection], R]) -> R:
+        """Do something in a transaction, which is on the disk when this returns.
+
+        Args:
+            action: Given the connection that writes.
+
+        Returns:
+            What the action does.
 
         Raises:
-            CacheError: The file cannot be written; nothing of the body is kept.
+            CacheError: The file cannot be written; nothing of the action is kept.
         """
-        with self.writing, self.translating():
-            self._refuse_closed()
-            if self.is_read_only:
-                raise self._refused("the file or its directory is read-only")
-            connection = self._current_writer()
-            self._writes += 1
-            if self._writes == _GROWN_AT:
-                self._grow_log(connection)
-            self.retried(lambda: connection.execute("BEGIN IMMEDIATE"))
-            with committing(connection):
-                yield connection
+        with self.writing:
+            try:
+                connection = self._current_writer()
+                self._writes += 1
+                if self._writes == _GROWN_AT:
+                    with suppress(OSError, sqlite3.Error):  # there is no room: the commit itself will say so
+                        _log.grow(connection, self.path, self._begin)
+                self._begin(connection)
+                with committing(connection):
+                    return action(connection)
+            except sqlite3.Error as error:
+                raise self.explained(error) from error
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        self.retried(lambda: connection.execute("BEGIN IMMEDIATE"))
 
     def _current_writer(self) -> sqlite3.Connection:
         """Return the connection that writes to the file that stands at the path now."""
-        try:
-            inode = self.path.stat().st_ino
-        except OSError:
-            inode = -1
-        if self._writer is None or inode != self._inode:
-            self._disconnect()
-            self._prepare()  # somebody may have removed or replaced the file
-            self._writer = self._connect()
-            self._inode = self.path.stat().st_ino
+        self._refuse_closed()
+        if self.is_read_only:
+            raise self._refused("the file or its directory is read-only")
+        if self._writer is None or self._found() != self._identity:
+            with self.reading, _opening:
+                self._disconnect()
+                self._identity = None
+                self._prepare()  # somebody may have removed or replaced the file
+                self._writer = self._connect()
+                _log.bound(self._writer)
         return self._writer
-
-    def _grow_log(self, connection: sqlite3.Connection) -> None:
-        """Make the write-ahead log as long as it ever gets.
-
-        A commit within its length costs the disk one write; one that makes it longer costs a second one, of
-        the file's new size. So what is too much for SQLite's memory is written to the log and rolled back.
-        """
-        log = self.path.with_name(f"{self.path.name}-wal")
-        with suppress(OSError, sqlite3.Error):  # there is no room: the commit itself will say so
-            if log.stat().st_size >= _LOG_BYTES:
-                return
-            self.retried(lambda: connection.execute("BEGIN IMMEDIATE"))
-            try:
-                connection.execute("PRAGMA cache_size=8")
-                connection.execute("INSERT INTO requests VALUES ('', zeroblob(?))", (_LOG_BYTES,))
-            finally:
-                if connection.in_transaction:  # pragma: no branch (a full disk ends it)
-                    connection.execute("ROLLBACK")
-                connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
 
     def retried(self, action: Callable[[], sqlite3.Cursor | tuple[int]]) -> tuple[int]:
         """Do what SQLite may refuse at once because another process opens, closes or recovers the file."""
@@ -239,18 +250,15 @@ class Database:
         """Close both connections, for good."""
         with self.writing, self.reading:
             self._is_closed = True
-            self._disconnect(is_locked=True)
+            self._disconnect()
         _open.discard(self)
 
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._is_closed
 
-    def _disconnect(self, *, is_locked: bool = False) -> None:
-        if not is_locked:
-            with self.reading:
-                self._disconnect(is_locked=True)
-            return
+    def _disconnect(self) -> None:
+        """Close both connections; the caller holds both locks."""
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
@@ -294,24 +302,12 @@ class Database:
         """Close the connections; no other thread uses one until `after_fork`."""
         self.writing.acquire()
         self.reading.acquire()
-        self._disconnect(is_locked=True)
+        self._disconnect()
 
     def after_fork(self) -> None:
         """Let threads go on, in the parent and in the child."""
         self.reading.release()
         self.writing.release()
-
-
-@contextmanager
-def committing(connection: sqlite3.Connection) -> Iterator[None]:
-    """End the transaction that was begun: commit, or roll back if the body raises."""
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _is_writable(path: Path) -> bool:
@@ -323,9 +319,11 @@ def _before_fork() -> None:
     _held[:] = list(_open)
     for database in _held:
         database.before_fork()
+    _opening.acquire()
 
 
 def _after_fork() -> None:
+    _opening.release()
     for database in _held:
         database.after_fork()
     _held.clear()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_f3dx._cache._clean import Cleaner
 from pytest_f3dx._cache._database import Database
 from pytest_f3dx._cache._entry import Entry, Meta
-from pytest_f3dx._fingerprint import fingerprint
+from pytest_f3dx._fingerprint import digest
 from pytest_f3dx.errors import CacheError
 
 if TYPE_CHECKING:
@@ -24,32 +24,36 @@ if TYPE_CHECKING:
 
 _FLUSH_S = 1.0  # counts of the last moments are what a kill -9 may lose
 _BATCH = 64  # entries read at a time, so that no reader stands in the way of a checkpoint
-_MISSES = ""  # the row of `meta` that counts them
-_GET = "SELECT response FROM responses WHERE fingerprint=?"
+_MISSES = b""  # the row of `meta` that counts them
+_GET = "SELECT response FROM meta CROSS JOIN responses USING (id) WHERE fingerprint=?"
+_ID = "SELECT id FROM meta WHERE fingerprint=?"
 _HITS = "UPDATE meta SET hit_count = hit_count + ? WHERE fingerprint = ?"
-_FIRST_MISS = "INSERT OR IGNORE INTO meta (fingerprint, created_at_ms) VALUES ('', 0)"
-_PUT_REQUEST = """
-INSERT INTO requests VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET request = excluded.request
-"""
-_PUT_RESPONSE = """
-INSERT INTO responses VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET response = excluded.response
-"""
-_PUT_META = """
-INSERT INTO meta (fingerprint, created_at_ms, model, system_fingerprint, response_duration_ms)
-VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (fingerprint) DO UPDATE SET created_at_ms = excluded.created_at_ms, model = excluded.model,
-    system_fingerprint = excluded.system_fingerprint, response_duration_ms = excluded.response_duration_ms
-"""
+_FIRST_MISS = "INSERT OR IGNORE INTO meta (fingerprint, id, created_at_ms) VALUES (x'', 0, 0)"
+_NEW = (
+    "INSERT INTO responses VALUES (NULL, ?)",
+    "INSERT INTO requests VALUES (?, ?, ?)",
+    """
+INSERT INTO meta (fingerprint, id, created_at_ms, model, system_fingerprint, response_duration_ms)
+VALUES (?, ?, ?, ?, ?, ?)
+""",
+)
+_CHANGED = (
+    "UPDATE responses SET response=? WHERE id=?",
+    "UPDATE requests SET request=? WHERE id=?",
+    """
+UPDATE meta SET created_at_ms=?, model=?, system_fingerprint=?, response_duration_ms=? WHERE fingerprint=?
+""",
+)
 _ENTRIES = """
-SELECT requests.rowid, fingerprint, request, response, created_at_ms, hit_count, model, system_fingerprint,
+SELECT id, fingerprint, request, response, created_at_ms, hit_count, model, system_fingerprint,
     response_duration_ms
-FROM requests JOIN responses USING (fingerprint) JOIN meta USING (fingerprint)
-WHERE requests.rowid > ? ORDER BY requests.rowid LIMIT ?
+FROM requests CROSS JOIN responses USING (id) CROSS JOIN meta USING (id, fingerprint)
+WHERE id > ? ORDER BY id LIMIT ?
 """
 _STATS = {
     "entries": "SELECT count(*) FROM responses",
-    "hits": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint != ''",
-    "misses": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint = ''",
+    "hits": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint != x''",
+    "misses": "SELECT coalesce(sum(hit_count), 0) FROM meta WHERE fingerprint = x''",
     "bytes_requests": "SELECT coalesce(sum(length(request)), 0) FROM requests",
     "bytes_responses": "SELECT coalesce(sum(length(response)), 0) FROM responses",
 }
@@ -65,7 +69,7 @@ class SqliteBackend:
         Raises:
             CacheError: It cannot be used; it is left as it is.
         """
-        self._counts: dict[str, int] = {}
+        self._counts: dict[bytes, int] = {}
         self._timer: threading.Timer | None = None
         self._cleaner = Cleaner()
         self._database = Database(path)
@@ -75,7 +79,7 @@ class SqliteBackend:
 
     def get(self, request: object) -> bytes | None:
         """Return the answer to a request and count a hit or a miss."""
-        key = fingerprint(request)
+        key = digest(request)
         with self._database.reading:
             row = self._row(key)
             counted = _MISSES if row is None else key
@@ -86,17 +90,17 @@ class SqliteBackend:
 
     def peek(self, request: object) -> bytes | None:
         """Return the answer to a request, and count nothing."""
-        key = fingerprint(request)
+        key = digest(request)
         with self._database.reading:
             row = self._row(key)
         return None if row is None else row[0]
 
-    def has(self, key: str) -> bool:
+    def has(self, fingerprint: str) -> bool:
         """Whether there is an entry."""
         with self._database.reading:
-            return self._row(key) is not None
+            return self._row(key_of(fingerprint)) is not None
 
-    def _row(self, key: str) -> tuple[bytes] | None:
+    def _row(self, key: bytes) -> tuple[bytes] | None:
         """Read the answer of a fingerprint; the caller holds the lock."""
         try:
             row: tuple[bytes] | None = self._database.reader().execute(_GET, (key,)).fetchone()
@@ -144,30 +148,32 @@ class SqliteBackend:
         Raises:
             SecretError: A secret is left in the request that redaction does not reach.
         """
-        key, stored = self._cleaner.clean(request)
-        with self._database.writer() as connection:
-            _put(connection, key, stored, response, _now_ms(), meta)
-        return key
+        name, stored = self._cleaner.clean(request)
+        key = bytes.fromhex(name)
+        self._database.write(lambda connection: _put(connection, key, stored, response, _now_ms(), meta))
+        return name
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Put entries as they once were, their hits and times with them, all or none."""
-        with self._database.writer() as connection:
+
+        def restore(connection: sqlite3.Connection) -> None:
             for entry in entries:
-                key, stored = self._cleaner.clean(entry.request)
+                name, stored = self._cleaner.clean(entry.request)
+                key = bytes.fromhex(name)
                 created_at_ms = _now_ms() if entry.created_at_ms is None else entry.created_at_ms
                 _put(connection, key, stored, entry.response, created_at_ms, entry.meta)
                 connection.execute(_HITS, (entry.hit_count, key))
+
+        self._database.write(restore)
 
     def before_fetch(self, request: object) -> None:
         """Refuse what `put` would refuse."""
         self._cleaner.clean(request)
 
-    def delete(self, key: str) -> bool:
+    def delete(self, fingerprint: str) -> bool:
         """Remove an entry, its hits with it; False if there is none."""
-        with self._database.writer() as connection:
-            for table in ("requests", "meta"):
-                connection.execute(f"DELETE FROM {table} WHERE fingerprint = ?", (key,))  # noqa: S608 (ours)
-            return connection.execute("DELETE FROM responses WHERE fingerprint = ?", (key,)).rowcount > 0
+        key = key_of(fingerprint)
+        return self._database.write(lambda connection: _deleted(connection, key))
 
     # -- hit counts ----------------------------------------------------------------------------
 
@@ -199,11 +205,13 @@ class SqliteBackend:
                         self._counts[key] = self._counts.get(key, 0) + count
                 raise
 
-    def _write(self, counts: dict[str, int]) -> None:
-        with self._database.writer() as connection:
+    def _write(self, counts: dict[bytes, int]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
             if _MISSES in counts:
                 connection.execute(_FIRST_MISS)
             connection.executemany(_HITS, [(count, key) for key, count in counts.items()])
+
+        self._database.write(write)
 
     def _flush_quietly(self) -> None:
         """Flush if that is possible now; hit counts are not worth an error where nobody asked for them."""
@@ -232,17 +240,44 @@ def _now_ms() -> int:
 
 
 def _put(
-    connection: sqlite3.Connection, key: str, stored: bytes, response: bytes, created_at_ms: int, meta: Meta
+    connection: sqlite3.Connection, key: bytes, stored: bytes, response: bytes, created_at_ms: int, meta: Meta
 ) -> None:
-    connection.execute(_PUT_REQUEST, (key, stored))
-    connection.execute(_PUT_RESPONSE, (key, response))
-    facts = (meta.model, meta.system_fingerprint, meta.response_duration_ms)
-    connection.execute(_PUT_META, (key, created_at_ms, *facts))
+    facts = (created_at_ms, meta.model, meta.system_fingerprint, meta.response_duration_ms)
+    found = connection.execute(_ID, (key,)).fetchone()
+    if found is None:
+        answers, requests, metas = _NEW
+        number = connection.execute(answers, (response,)).lastrowid
+        connection.execute(requests, (number, key, stored))
+        connection.execute(metas, (key, number, *facts))
+    else:
+        answers, requests, metas = _CHANGED
+        connection.execute(answers, (response, *found))
+        connection.execute(requests, (stored, *found))
+        connection.execute(metas, (*facts, key))
+
+
+def _deleted(connection: sqlite3.Connection, key: bytes) -> bool:
+    """Delete an entry; False if there is none."""
+    found = connection.execute(_ID, (key,)).fetchone()
+    if found is None:
+        return False
+    connection.execute("DELETE FROM requests WHERE id=?", found)
+    connection.execute("DELETE FROM responses WHERE id=?", found)
+    connection.execute("DELETE FROM meta WHERE fingerprint=?", (key,))
+    return True
+
+
+def key_of(fingerprint: str) -> bytes:
+    """Return how a fingerprint stands in the file; for what is none, a key that nothing has."""
+    try:
+        return bytes.fromhex(fingerprint)
+    except ValueError:
+        return fingerprint.encode()
 
 
 def _entry(fields: tuple[Any, ...]) -> Entry:
     key, request, response, created_at_ms, hit_count, *facts = fields
-    return Entry(key, json.loads(request), response, created_at_ms, hit_count, Meta(*facts))
+    return Entry(key.hex(), json.loads(request), response, created_at_ms, hit_count, Meta(*facts))
 
 
 def _flush_all() -> None:
