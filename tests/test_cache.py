@@ -14,12 +14,13 @@ import threading
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
 import pytest_f3dx
 from pytest_f3dx import Cache, CacheError, cached_call
-from pytest_f3dx._cache import _database, _layout, _sqlite
+from pytest_f3dx._cache import _database, _group, _layout, _sqlite
 from pytest_f3dx._cache._entry import Meta, spelt
 from pytest_f3dx.errors import CacheFormatError, SecretError
 
@@ -590,6 +591,57 @@ def test_a_fork_shares_a_cache(cache: Cache) -> None:
     assert os.waitpid(child, 0)[1] == 0
     assert cache.get({"from": "child"}) == b"y"
     assert cache.stats()["hits"] == 3
+
+
+def held_up(cache: Cache, durations: list[int]) -> dict[int, BaseException | None]:
+    """Put from as many threads while the file is held, then let go; returns what each put raised."""
+    backend = cache._backend
+    assert isinstance(backend, _sqlite.SqliteBackend)
+    raised: dict[int, BaseException | None] = {}
+
+    def work(n: int, duration_ms: int) -> None:
+        try:
+            cache.put({"n": n}, b"%d" % n, response_duration_ms=duration_ms)
+            raised[n] = None
+        except OverflowError as error:
+            raised[n] = error
+
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(durations)]
+    with database(cache).writing:
+        for thread in threads:
+            thread.start()
+        while len(backend._group._queue) < len(threads):
+            pass
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_puts_that_wait_are_put_together(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for the disk is one for all puts that came while the one before was written."""
+    monkeypatch.setattr(database(cache), "write", writing := Mock(wraps=database(cache).write))
+    assert set(held_up(cache, [1] * 6).values()) == {None}
+    assert writing.call_count == 1
+    assert sorted(entry.response for entry in cache) == [b"%d" % n for n in range(6)]
+
+
+def test_a_put_that_fails_fails_alone(cache: Cache) -> None:
+    """Of puts that wait together, one that the file cannot hold raises where it was made; the others are kept."""
+    raised = held_up(cache, [1, 2**70, 1, 2**70])
+    assert [type(raised[n]) for n in range(4)] == [type(None), OverflowError, type(None), OverflowError]
+    assert sorted(entry.request["n"] for entry in cache) == [0, 2]
+    cache.put({"n": 9}, b"x")
+    assert len(cache) == 3
+
+
+def test_who_waits_is_left_to_the_parent_of_a_fork(cache: Cache) -> None:
+    """A child does not put what threads of its parent are about to put."""
+    backend = cache._backend
+    assert isinstance(backend, _sqlite.SqliteBackend)
+    backend._group._queue.append(_group._Waiting((b"k" * 32, b"{}", b"x", 0, Meta())))
+    _sqlite._after_in_child()
+    cache.put(ASK, b"x")
+    assert len(cache) == 1
 
 
 PUTTING = """

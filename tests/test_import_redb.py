@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from pytest_f3dx import Cache, CacheError, cli
+from pytest_f3dx._cache import _import
 from pytest_f3dx._cache._entry import Meta
 from pytest_f3dx._cache._import import import_redb
 from pytest_f3dx._cache._redb import RedbFile
+from pytest_f3dx._canonical import parse_json
 from pytest_f3dx.errors import CacheFormatError
 
 # Written by f3dx 0.0.19: 60 requests {"n": n, "x": 1.0 or n} and one more that differs from one of them in 1 and
 # 1.0 only; branches, a page of two; three hits.
 DATA = lzma.decompress((Path(__file__).parent / "data" / "f3dx.redb.xz").read_bytes())
+TWICE = {"url": f"https%253A%252F%252Fx%252F%253Fk%253Dsk%252Dproj%252D{'a1B2' * 10}"}
 _ROOT = 64 + 8  # of the table of tables, in the first slot
 
 
@@ -91,6 +94,29 @@ def test_what_cannot_be_read_is_told(source: Path, capsys: pytest.CaptureFixture
     assert told.err.count("no request or no answer: ") == 3
     with Cache(source.with_suffix(".sqlite")) as cache:
         assert next(one for one in cache if one.request["n"] == 10).meta.model is None
+
+
+@pytest.mark.parametrize("ending", ["sqlite", "yaml"])
+def test_a_secret_that_redaction_does_not_reach_is_left_out(
+    ending: str,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One such request does not keep the others out; it is named, and the exit code is 1."""
+    monkeypatch.chdir(tmp_path)
+    bad = {"n": 5, "x": 1.0}
+    monkeypatch.setattr(
+        _import, "parse_json", lambda data: TWICE if parse_json(data) == bad else parse_json(data)
+    )
+    assert cli.main(["import-redb", str(source), "--to", f"calls.{ending}"]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"calls.{ending}: 59 added, 0 there already;")
+    assert told.out.endswith("0 unreadable, 1 refused\n")
+    assert told.err == f"  left out, a secret that redaction does not reach: {Cache.fingerprint(TWICE)}\n"
+    with Cache(f"calls.{ending}") as cache:
+        assert len(cache) == 59
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import threading
 import weakref
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_f3dx import Cache, CassetteMiss, Drift, Entry, Report, compare, iter_replay, replay, replay_row
+from pytest_f3dx._diff._endpoint import EndpointJudge
 from pytest_f3dx._traces import _pool
+from pytest_f3dx._traces._verdicts import described
 from pytest_f3dx.errors import JudgeError, MissError, SettingsError, TraceError
 
 if TYPE_CHECKING:
@@ -404,6 +408,65 @@ def test_verdict_is_of_one_row_target_and_mode(tmp_path: Path) -> None:
     assert len(asked) == 4
     assert replay([row], other, "bytes", resume=file).resumed == 0
     assert replay([row], other, "bytes", resume=file).resumed == 1
+
+
+def test_verdict_is_of_the_row_as_it_was(tmp_path: Path) -> None:
+    """A target that changes its row finds its verdicts again."""
+
+    def careless(row: Row) -> str:
+        row["prompt"] = "changed"
+        return right(row)
+
+    assert [replay(rows_of(2), careless, resume=tmp_path / "v.sqlite").resumed for _ in range(2)] == [0, 2]
+
+
+def test_verdict_is_of_one_comparison(tmp_path: Path) -> None:
+    """A run with other options asks again; one with the same options, made anew, does not."""
+    file = tmp_path / "verdicts.sqlite"
+
+    def resumed(**options: Any) -> int:
+        return replay(
+            rows_of(3), right, resume=file, compare=partial(compare, **options) if options else None
+        ).resumed
+
+    assert [resumed(), resumed()] == [0, 3]
+    assert [resumed(tolerance=0.1), resumed(tolerance=0.2), resumed(tolerance=0.1)] == [0, 0, 3]
+    assert [resumed(ignore=["$.a"]), resumed(ignore=["$.b"]), resumed(ignore=["$.a"])] == [0, 0, 3]
+    judges = [EndpointJudge("http://127.0.0.1:9/v1", name, api_key="none") for name in ("one", "two", "one")]
+    assert [resumed(judge=judge) for judge in judges] == [0, 0, 3]
+
+
+def anything(*_: object, **__: object) -> None:
+    """Take what is given."""
+
+
+class Plain:
+    """Has no `repr` of its own."""
+
+
+class Addressed:
+    """Has one that is another in each run."""
+
+    def __repr__(self) -> str:
+        return f"<Addressed {object.__repr__(Plain())}>"
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (right, f"{__name__}:right"),
+        (Plain(), f"{__name__}:Plain"),
+        (Addressed(), f"{__name__}:Addressed"),
+        (Decimal("0.5"), "decimal:Decimal Decimal('0.5')"),
+        (partial(anything, 1, b={"c": {3, 1, 2}}), {
+            "function": f"{__name__}:anything", "args": [1], "options": {"b": {"c": [1, 2, 3]}},
+        }),
+    ],
+)  # fmt: skip
+def test_a_comparison_is_described_alike_in_every_run(value: object, wanted: object) -> None:
+    """Functions by name, options by value, objects by what they say of themselves, without addresses or keys."""
+    assert described(value) == wanted
+    assert "none" not in str(described(EndpointJudge("http://h.test/v1", "m", api_key="none")))
 
 
 def test_async_target_resumes_too(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pytest_f3dx._cache._sqlite import SqliteBackend
 from pytest_f3dx._canonical import NotJsonError, parse_json
 from pytest_f3dx._files import read_bytes
 from pytest_f3dx._fingerprint import fingerprint
+from pytest_f3dx.errors import SecretError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ class Imported:
         rekeyed: Of both, those whose key f3dx had made otherwise than RFC 8785 does.
         merged: Of several keys of f3dx for one request, those that are older.
         unreadable: Fingerprints of those without an answer, or whose request is no JSON.
+        refused: Fingerprints of those that hold a secret which redaction does not reach; left out.
         was_closed: Whether f3dx had closed the file.
     """
 
@@ -36,6 +38,7 @@ class Imported:
     rekeyed: int = 0
     merged: int = 0
     unreadable: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     was_closed: bool = True
 
 
@@ -54,8 +57,9 @@ def import_redb(source: Path, target: Path) -> Imported:
     found = _newest(_entries(file, told), told)
     with Cache(target) as cache:
         fresh = [entry for entry in found if entry.fingerprint not in cache]
-        told.present, told.added = len(found) - len(fresh), len(fresh)
-        _add(cache, fresh)
+        told.present = len(found) - len(fresh)
+        told.refused = _add(cache, fresh)
+        told.added = len(fresh) - len(told.refused)
     return told
 
 
@@ -110,10 +114,17 @@ def _newest(entries: Iterable[Entry], told: Imported) -> list[Entry]:
     return list(found.values())
 
 
-def _add(cache: Cache, entries: list[Entry]) -> None:
-    backend = cache._backend  # noqa: SLF001 (another part of the cache)
+def _add(cache: Cache, entries: list[Entry]) -> list[str]:
+    """Put entries; returns the fingerprints of those that may not be written."""
+    backend, fit, refused = cache._backend, [], []  # noqa: SLF001 (another part of the cache)
+    for entry in entries:
+        try:
+            backend.before_fetch(entry.request)
+            if not isinstance(backend, SqliteBackend):  # a cassette knows neither hits nor when f3dx asked
+                backend.put(entry.request, entry.response, entry.meta)
+            fit.append(entry)
+        except SecretError:
+            refused.append(entry.fingerprint)
     if isinstance(backend, SqliteBackend):
-        backend.restore(entries)
-        return
-    for entry in entries:  # a cassette knows neither hits nor when f3dx asked
-        backend.put(entry.request, entry.response, entry.meta)
+        backend.restore(fit)
+    return refused

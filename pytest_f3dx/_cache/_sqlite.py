@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_f3dx._cache._clean import Cleaner
 from pytest_f3dx._cache._database import Database
 from pytest_f3dx._cache._entry import Entry, Meta
+from pytest_f3dx._cache._group import ID, Group, put
 from pytest_f3dx._fingerprint import digest
 from pytest_f3dx.errors import CacheError
 
@@ -26,24 +27,8 @@ _FLUSH_S = 1.0  # counts of the last moments are what a kill -9 may lose
 _BATCH = 64  # entries read at a time, so that no reader stands in the way of a checkpoint
 _MISSES = b""  # the row of `meta` that counts them
 _GET = "SELECT response FROM meta CROSS JOIN responses USING (id) WHERE fingerprint=?"
-_ID = "SELECT id FROM meta WHERE fingerprint=?"
 _HITS = "UPDATE meta SET hit_count = hit_count + ? WHERE fingerprint = ?"
 _FIRST_MISS = "INSERT OR IGNORE INTO meta (fingerprint, id, created_at_ms) VALUES (x'', 0, 0)"
-_NEW = (
-    "INSERT INTO responses VALUES (NULL, ?)",
-    "INSERT INTO requests VALUES (?, ?, ?)",
-    """
-INSERT INTO meta (fingerprint, id, created_at_ms, model, system_fingerprint, response_duration_ms)
-VALUES (?, ?, ?, ?, ?, ?)
-""",
-)
-_CHANGED = (
-    "UPDATE responses SET response=? WHERE id=?",
-    "UPDATE requests SET request=? WHERE id=?",
-    """
-UPDATE meta SET created_at_ms=?, model=?, system_fingerprint=?, response_duration_ms=? WHERE fingerprint=?
-""",
-)
 _ENTRIES = """
 SELECT id, fingerprint, request, response, created_at_ms, hit_count, model, system_fingerprint,
     response_duration_ms
@@ -73,6 +58,7 @@ class SqliteBackend:
         self._timer: threading.Timer | None = None
         self._cleaner = Cleaner()
         self._database = Database(path)
+        self._group = Group(self._database)
         _in_use.add(self)
 
     # -- reading -------------------------------------------------------------------------------
@@ -149,8 +135,7 @@ class SqliteBackend:
             SecretError: A secret is left in the request that redaction does not reach.
         """
         name, stored = self._cleaner.clean(request)
-        key = bytes.fromhex(name)
-        self._database.write(lambda connection: _put(connection, key, stored, response, _now_ms(), meta))
+        self._group.put((bytes.fromhex(name), stored, response, _now_ms(), meta))
         return name
 
     def restore(self, entries: Iterable[Entry]) -> None:
@@ -161,7 +146,7 @@ class SqliteBackend:
                 name, stored = self._cleaner.clean(entry.request)
                 key = bytes.fromhex(name)
                 created_at_ms = _now_ms() if entry.created_at_ms is None else entry.created_at_ms
-                _put(connection, key, stored, entry.response, created_at_ms, entry.meta)
+                put(connection, key, stored, entry.response, created_at_ms, entry.meta)
                 connection.execute(_HITS, (entry.hit_count, key))
 
         self._database.write(restore)
@@ -219,8 +204,9 @@ class SqliteBackend:
             self.flush()
 
     def forget_counts(self) -> None:
-        """Leave the counts to the parent of a fork; its timer is not in this process."""
+        """Leave counts and puts to the parent of a fork; its timer and threads are not in this process."""
         self._counts, self._timer = {}, None
+        self._group.forget()
 
     def close(self) -> None:
         """Write the hit counts and close the file; again, it does nothing."""
@@ -239,26 +225,9 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _put(
-    connection: sqlite3.Connection, key: bytes, stored: bytes, response: bytes, created_at_ms: int, meta: Meta
-) -> None:
-    facts = (created_at_ms, meta.model, meta.system_fingerprint, meta.response_duration_ms)
-    found = connection.execute(_ID, (key,)).fetchone()
-    if found is None:
-        answers, requests, metas = _NEW
-        number = connection.execute(answers, (response,)).lastrowid
-        connection.execute(requests, (number, key, stored))
-        connection.execute(metas, (key, number, *facts))
-    else:
-        answers, requests, metas = _CHANGED
-        connection.execute(answers, (response, *found))
-        connection.execute(requests, (stored, *found))
-        connection.execute(metas, (*facts, key))
-
-
 def _deleted(connection: sqlite3.Connection, key: bytes) -> bool:
     """Delete an entry; False if there is none."""
-    found = connection.execute(_ID, (key,)).fetchone()
+    found = connection.execute(ID, (key,)).fetchone()
     if found is None:
         return False
     connection.execute("DELETE FROM requests WHERE id=?", found)

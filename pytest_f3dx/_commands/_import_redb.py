@@ -30,14 +30,18 @@ def _import(file: Path, to: Path | None) -> int:
 
     target = to or file.with_suffix(".sqlite")
     told = import_redb(file, target)
+    left_out = f"{len(told.unreadable)} unreadable"
+    left_out += f", {len(told.refused)} refused" if told.refused else ""
     print(
         printable(
             f"{target}: {told.added} added, {told.present} there already; {told.rekeyed} keys made anew, "
-            f"{told.merged} older answers to the same request left out, {len(told.unreadable)} unreadable"
+            f"{told.merged} older answers to the same request left out, {left_out}"
         )
     )
     for key in told.unreadable:
         print(printable(f"  no request or no answer: {key}"), file=sys.stderr)
+    for key in told.refused:
+        print(printable(f"  left out, a secret that redaction does not reach: {key}"), file=sys.stderr)
     if not told.was_closed:
         print("f3dx had not closed the file: what it wrote last may be missing", file=sys.stderr)
-    return FOUND if told.unreadable else OK
+    return FOUND if told.unreadable or told.refused else OK

@@ -73,6 +73,10 @@ class EndpointJudge:
         self._path = verdicts
         self._known: dict[str, Verdict] = {}
 
+    def __repr__(self) -> str:
+        """Say what a verdict depends on; not the key."""
+        return f"EndpointJudge({self._url!r}, {self._model!r}, {RUBRIC_VERSION!r})"
+
     def __call__(self, old: str, new: str, context: str = "") -> Verdict:
         """Return the verdict on two answers.
 

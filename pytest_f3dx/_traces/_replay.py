@@ -16,6 +16,7 @@ from pytest_f3dx._diff._compare import check_modes
 from pytest_f3dx._traces._entry import FAILED, PASSED, Entry, has_output, replay_row
 from pytest_f3dx._traces._pool import in_tasks, in_threads
 from pytest_f3dx._traces._report import Report
+from pytest_f3dx._traces._verdicts import described, digest_of, name_of
 from pytest_f3dx.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 Target = Callable[[Any], object]
 _Numbered = tuple[int, Mapping[str, Any]]
+_Key = dict[str, Any] | None
 
 _QUICK = {"bytes", "structured"}  # modes that only compute: they need no thread beside an event loop
 
@@ -105,12 +107,6 @@ def _is_positive(number: object) -> bool:
     return isinstance(number, int) and number > 0
 
 
-def name_of(target: object) -> str:
-    """Return a name of a function that is the same in every run: ``module:qualified name``."""
-    kind = target if hasattr(target, "__qualname__") else type(target)
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
 def iter_rows(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> Iterator[dict[str, Any]]:
     """Read the rows of a bundle one by one: as Parquet if its name says so, else as JSON Lines."""
     if Path(path).suffix.lower() == ".parquet":
@@ -150,7 +146,7 @@ class _Asking:
 
     def __init__(self, target: Target, mode: str, compare: Compare | None) -> None:
         self._target, self._mode, self._compare = target, mode, compare
-        self._name = name_of(target)
+        self._name, self._described = name_of(target), described(compare)
         self.verdicts: Cache | None = None
         self._is_quick = compare is None and _QUICK.issuperset(check_modes(mode))
         call = getattr(target, "__call__", None)  # noqa: B004 - the method, of an object with an async one
@@ -158,7 +154,8 @@ class _Asking:
 
     def ask(self, numbered: _Numbered) -> Entry:
         """Make the entry of a row."""
-        if known := self._known(numbered):
+        key = self._key(numbered)
+        if known := self._known(numbered, key):
             return known
         _, row = numbered
         try:
@@ -169,12 +166,16 @@ class _Asking:
             if inspect.iscoroutine(output):
                 output.close()
             output = TypeError("the target returned an awaitable: make it an `async def`")
-        return self._judged(numbered, output)
+        return self._judged(numbered, output, key)
 
     async def ask_async(self, numbered: _Numbered) -> Entry:
         """Make the entry of a row with an async target; what may block stays out of the event loop."""
-        known = await asyncio.to_thread(self._known, numbered) if self.verdicts else self._known(numbered)
-        if known:
+        key = self._key(numbered)
+        if (
+            known := await asyncio.to_thread(self._known, numbered, key)
+            if key
+            else self._known(numbered, key)
+        ):
             return known
         _, row = numbered
         output: object
@@ -183,31 +184,39 @@ class _Asking:
             output = await answer if isinstance(answer, Awaitable) else answer
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - as in `ask`
             output = error
-        if self.verdicts is None and self._is_quick:
-            return self._judged(numbered, output)
-        return await asyncio.to_thread(self._judged, numbered, output)
+        if key is None and self._is_quick:
+            return self._judged(numbered, output, key)
+        return await asyncio.to_thread(self._judged, numbered, output, key)
 
-    def _known(self, numbered: _Numbered) -> Entry | None:
+    def _known(self, numbered: _Numbered, key: _Key) -> Entry | None:
         """Return the verdict that needs no asking, if there is one."""
         number, row = numbered
         if not has_output(row):
             return replay_row(row, None, self._mode, number=number)
-        if self.verdicts is None or (found := self.verdicts.peek(self._key(numbered))) is None:
+        if self.verdicts is None or key is None or (found := self.verdicts.peek(key)) is None:
             return None
         return replace(Entry.from_dict(json.loads(found)), row=number, resumed=True)
 
-    def _judged(self, numbered: _Numbered, output: object) -> Entry:
+    def _judged(self, numbered: _Numbered, output: object, key: _Key) -> Entry:
         number, row = numbered
         entry = replay_row(row, output, self._mode, number=number, compare=self._compare)
-        if self.verdicts is not None and entry.status in {PASSED, FAILED}:
-            self.verdicts.put(self._key(numbered), json.dumps(entry.as_dict()))
+        if self.verdicts is not None and key is not None and entry.status in {PASSED, FAILED}:
+            self.verdicts.put(key, json.dumps(entry.as_dict()))
         return entry
 
-    def _key(self, numbered: _Numbered) -> dict[str, Any]:
-        """Say what a verdict is about: this row of this content at this place, this target, this mode."""
-        from blake3 import blake3
+    def _key(self, numbered: _Numbered) -> _Key:
+        """Say what a verdict is about: this row of this content at this place, this target, compared so.
 
+        None if none is kept. Asked before the target is, which may change the row.
+        """
+        if self.verdicts is None:
+            return None
         number, row = numbered
-        content = json.dumps(row, sort_keys=True, default=str)
-        digest = blake3(content.encode()).hexdigest()
-        return {"replay": 1, "row": number, "content": digest, "target": self._name, "mode": self._mode}
+        key = {
+            "replay": 1,
+            "row": number,
+            "content": digest_of(row),
+            "target": self._name,
+            "mode": self._mode,
+        }
+        return key if self._compare is None else {**key, "compare": self._described}
