@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import Counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
@@ -344,15 +344,27 @@ def test_a_file_without_our_tables_is_damaged(tmp_path: Path) -> None:
         Cache(path)
 
 
-def test_a_cut_off_file_is_damaged(tmp_path: Path) -> None:
-    """Half a file is an error when it is opened or read, never an empty cache."""
+def test_a_cut_off_file_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a file is an error when it is opened or read, never an empty cache; no connection is left open."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def noted(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
     path = tmp_path / "calls.sqlite"
     data = ours(path)
     half = data[: len(data) // 2]
     path.write_bytes(half)
+    monkeypatch.setattr(sqlite3, "connect", noted)
     with pytest.raises(CacheError, match="the cache is damaged") as caught, Cache(path) as cache:
         list(cache)
     assert str(path) in str(caught.value)
+    assert opened
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_a_damaged_page_is_an_error_of_get(tmp_path: Path) -> None:

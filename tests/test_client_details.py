@@ -250,6 +250,24 @@ def test_a_reset_while_sending_is_raised_though_urllib3_overlooks_it(monkeypatch
     assert len(recorder.failed) == 1
 
 
+@pytest.mark.parametrize("kind", [GeneratorExit, pytest.fail.Exception, ValueError])
+def test_whatever_ends_a_live_call_is_raised_by_reading(
+    server: Server, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+) -> None:
+    """The file of the response is made all the same: http.client's response without one complains later."""
+
+    def end(*_: object) -> None:
+        raise kind("now")
+
+    recorder = MemoryRecorder()
+    monkeypatch.setattr(recorder, "answer", end)
+    with recording(recorder), closing(http.client.HTTPConnection(urlsplit(server.url).netloc)) as connection:
+        connection.request("GET", "/echo")
+        made = connection.sock.makefile("rb")
+        with pytest.raises(kind, match="now"):
+            made.readline()
+
+
 def test_the_stand_in_behaves_like_a_socket() -> None:
     """What libraries ask of a socket is answered; what would read past the parser is refused."""
     with recording(MemoryRecorder("replay")), closing(http.client.HTTPConnection("h.test")) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pytest_f3dx.errors import TraceError
 
@@ -37,12 +37,22 @@ def open_bundle(path: Path) -> io.BufferedIOBase:
     if suffix == ".gz":
         return gzip.open(path, "rb")
     if suffix == ".zst":
-        return io.BufferedReader(_Zstandard(path), _CHUNK_BYTES)
+        package = _zstandard(path)  # first: a file that was never opened complains when it is collected
+        return io.BufferedReader(_Zstandard(path.open("rb"), package), _CHUNK_BYTES)
     return path.open("rb")
 
 
 STREAM_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, BrokenStreamError)
 """What reading a damaged or cut off compressed file raises."""
+
+
+def _zstandard(path: Path) -> Any:  # noqa: ANN401 (an optional package)
+    try:
+        import zstandard
+    except ImportError as error:
+        what, fix = "a .zst bundle needs the package zstandard", "pip install 'pytest-f3dx[zstd]'"
+        raise TraceError(path, what, ("fix", fix)) from error
+    return zstandard
 
 
 class _Zstandard(io.RawIOBase):
@@ -51,15 +61,10 @@ class _Zstandard(io.RawIOBase):
     The package's own reader takes a file that was cut off for one that has ended: rows would be lost.
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            what, fix = "a .zst bundle needs the package zstandard", "pip install 'pytest-f3dx[zstd]'"
-            raise TraceError(path, what, ("fix", fix)) from error
+    def __init__(self, file: BinaryIO, zstandard: Any) -> None:  # noqa: ANN401 (an optional package)
+        self._file = file
         self._broken: type[Exception] = zstandard.ZstdError
         self._new_frame = zstandard.ZstdDecompressor().decompressobj
-        self._file = path.open("rb")
         self._chunks = self._decompressed()
         self._rest = b""
 
