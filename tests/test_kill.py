@@ -84,7 +84,8 @@ def test_the_next_run_takes_up_what_was_paid_for(
     suite.write(LIFE.format(end=ENDS[end]))
     with monkeypatch.context() as patch:
         patch.setenv("END", "1")
-        suite.spawn("--f3dx-record=once", *options)
+        ended = suite.spawn("--f3dx-record=once", *options)
+    assert "Timeout" in f"{ended.stdout}{ended.stderr}" or "timeout" not in end
     paid = [seen.body for seen in suite.server.requests]
     assert len(paid) >= 4
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
