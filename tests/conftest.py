@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import shlex
@@ -19,6 +20,17 @@ from tests.server import Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# What a shell, a CI service or xdist has set changes neither what a client does nor what is printed. Before any import
+# of a library: some look at it only then.
+_OF_THE_MACHINE = re.compile(
+    r"CI|BUILD_NUMBER|LINES|TERM|NO_COLOR|(FORCE|PY)_COLORS?|PYTHONWARNINGS|PYTEST_(ADDOPTS|DISABLE_PLUGIN_AUTOLOAD|THEME.*)"
+    r"|(?i:(HTTPS?|ALL|NO|FTP)_PROXY)|F3DX_(?!NEEDS_|TEST_).*"
+    r"|(GIT|GITHUB|OPENAI|ANTHROPIC|AWS|GOOGLE|GEMINI|AZURE|LITELLM_(?!LOCAL)|LANGSMITH|LANGCHAIN)_.*"
+)
+for _name in [name for name in os.environ if _OF_THE_MACHINE.fullmatch(name)]:
+    del os.environ[_name]
+os.environ["COLUMNS"] = "80"
 
 # An inner pytest in this process forgets the modules it was the first to import. libyaml's C part cannot be
 # imported twice (its events are then of classes that yaml does not know), nor should our own state be.
