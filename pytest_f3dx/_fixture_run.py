@@ -71,10 +71,11 @@ class FixtureRun(TestRun):
         """Route every request made from now on to this fixture, until `leave`."""
         from pytest_f3dx._clients._switch import patched
 
-        self._stack.enter_context(patched())
-        self._stack.enter_context(waiting(self))
-        self._stack.callback(self._turn.close)
-        self._stack.callback(self._route.close)
+        stack = self._at_end()
+        stack.enter_context(patched())
+        stack.enter_context(waiting(self))
+        stack.callback(self._turn.close)
+        stack.callback(self._route.close)
         self._route.enter_context(routed(self))
 
     def leave(self, *, passed: bool) -> None:

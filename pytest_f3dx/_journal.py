@@ -23,6 +23,7 @@ import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pytest_f3dx._lock import locked, try_lock
@@ -31,7 +32,7 @@ from pytest_f3dx.errors import F3dxError, PendingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path, PurePosixPath
+    from pathlib import Path
 
 FORMAT = "f3dx-pending/1"
 FOLDER = ".pending"
@@ -145,12 +146,12 @@ class Journal:
     Methods may be called from any thread, one at a time: the recorder holds its own lock.
     """
 
-    def __init__(self, root: Path, cassette: PurePosixPath, run: str) -> None:
+    def __init__(self, root: Path, cassette: PurePosixPath | str, run: str) -> None:
         """Note where the journals of a cassette stand; nothing is read or made yet.
 
         Args:
             root: The cassette directory.
-            cassette: Path of the cassette in it.
+            cassette: Path of the cassette in it, its parts joined by ``/``.
             run: Id of the test run, the same in all its workers.
         """
         self._root, self._cassette, self._run = root, cassette, run
@@ -166,7 +167,7 @@ class Journal:
     def folder(self) -> Path:
         """Where the journals of the cassette stand; a replay never asks."""
         digest = hashlib.blake2b(str(self._cassette).encode()).hexdigest()[:16]
-        return self._pending / f"{self._cassette.stem[:60]}-{digest}"
+        return self._pending / f"{PurePosixPath(self._cassette).stem[:60]}-{digest}"
 
     @cached_property
     def _mark(self) -> Path:

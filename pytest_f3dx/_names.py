@@ -6,7 +6,6 @@ import hashlib
 import re
 import unicodedata
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 from pytest_f3dx.errors import SettingsError
 
@@ -15,6 +14,14 @@ _MAX_BYTES = 120  # of a whole file name: leaves room for temporary names on eve
 _HASH_CHARS = 8
 _FORBIDDEN = re.compile(r"[^\w.,=+@~\[\]-]")
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d|_blobs)(\.|$)")
+
+# Most names of tests need no change, and one look finds that: a name in ASCII that is not reserved, without
+# capitals but for its classes.
+_PLAIN = re.compile(
+    r"(?!(?i:con|prn|aux|nul|com\d|lpt\d|_blobs)(?:\.|$))(?:[A-Za-z0-9_]+\.)*[a-z0-9_]+(?:\[[a-z0-9_.,=+@~\[\]-]*\])?",
+    re.ASCII,
+)
+_PLAIN_CHARS = _MAX_BYTES - len(SUFFIX)
 
 
 def _short_hash(text: str) -> str:
@@ -55,7 +62,7 @@ def _folds(qualified: str) -> bool:
     return own != own.lower()
 
 
-def cassette_path(node_id: str) -> PurePosixPath:
+def cassette_path(node_id: str) -> str:
     """Return the path of a test's own cassette, relative to the cassette directory.
 
     Args:
@@ -69,12 +76,14 @@ def cassette_path(node_id: str) -> PurePosixPath:
     name = names[0] if names else "module"
     function, bracket, parameters = name.partition("[")
     joined = function.replace("::", ".") + bracket + parameters
-    return PurePosixPath(*_folders(file), _slug(joined, unique=node_id, force=_folds(joined), suffix=SUFFIX))
+    if len(joined) <= _PLAIN_CHARS and _PLAIN.fullmatch(joined):
+        return f"{_folder(file)}{joined}{SUFFIX}"
+    return f"{_folder(file)}{_slug(joined, unique=node_id, force=_folds(joined), suffix=SUFFIX)}"
 
 
 @lru_cache(maxsize=64)  # the tests of a module follow one another
-def _folders(file: str) -> tuple[str, ...]:
-    return tuple(_slug(part, unique=file) for part in file.removesuffix(".py").split("/") if part)
+def _folder(file: str) -> str:
+    return "".join(f"{_slug(part, unique=file)}/" for part in file.removesuffix(".py").split("/") if part)
 
 
 def check_name(source: str, name: str) -> str:
@@ -97,6 +106,6 @@ def check_name(source: str, name: str) -> str:
     )
 
 
-def shared_path(name: str) -> PurePosixPath:
+def shared_path(name: str) -> str:
     """Return the path of a shared cassette, relative to the cassette directory."""
-    return PurePosixPath(name + SUFFIX)
+    return name + SUFFIX

@@ -58,11 +58,13 @@ class Placeholders:
         """
         self._environ, self._names = environ, tuple(names)
         self._set: list[str] = []
+        self._is_put = False
 
     def put(self) -> list[str]:
         """Set what is missing, unless it is in place already; returns what was set now."""
-        if self._set:
+        if self._is_put:
             return []
+        self._is_put = True
         self._set = missing(self._environ, self._names)
         self._environ.update(dict.fromkeys(self._set, VALUE))
         return self._set
@@ -72,4 +74,4 @@ class Placeholders:
         for name in self._set:
             if self._environ.get(name) == VALUE:
                 del self._environ[name]
-        self._set = []
+        self._set, self._is_put = [], False

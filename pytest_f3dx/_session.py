@@ -9,7 +9,7 @@ import types
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_f3dx import _names
@@ -20,7 +20,6 @@ from pytest_f3dx.errors import F3dxError, Refusal, UnplayedError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
-    from pathlib import Path, PurePosixPath
 
     from pytest_f3dx._calls import CallRecorder
     from pytest_f3dx._config import Config
@@ -61,9 +60,13 @@ class Place:
     toml: bool
     has_late_tls: bool = True
 
-    def shown(self, path: Path) -> str:
+    def file(self, relative: str) -> str:
+        """Return the path of a cassette, given by its parts below the cassette directory, joined by ``/``."""
+        return f"{self.cassettes}{os.sep}{relative if os.sep == '/' else relative.replace('/', os.sep)}"
+
+    def shown(self, path: str) -> str:
         """Return a path as messages show it: relative to the root directory where it is below it."""
-        return str(path).removeprefix(f"{self.root}{os.sep}")
+        return path.removeprefix(f"{self.root}{os.sep}")
 
     def command(self, node_id: str, record: str) -> str:
         """Return the command that records one test, to be pasted where pytest was started."""
@@ -125,9 +128,8 @@ class TestRun:
         self._recorder: CallRecorder | None = None
         self._problems: list[F3dxError] = []
         self._told = 0
-        self._stack = ExitStack()
+        self._stack: ExitStack | None = None  # what ends with the test, if there is any such thing
         self._traffic: Traffic | None = None
-        self._where: Path | None = None
         self._token: Token[Routed | None] | None = None
         self.watch: Watch | None = None
 
@@ -137,30 +139,38 @@ class TestRun:
         """Route every request made from now on, fixtures included, to this test; the clients are patched."""
         self._token = begin(self)
 
+    def _at_end(self) -> ExitStack:
+        """Return what is closed when this ends."""
+        if self._stack is None:
+            self._stack = ExitStack()
+        return self._stack
+
     def traffic(self) -> Traffic:
         """Return what the test sends from the first call of this on, as it sends it."""
         if self._traffic is None:
             from pytest_f3dx._traffic import Traffic, Watching
 
             self._traffic = Traffic()
-            self._stack.enter_context(routed(Watching(self, self._traffic)))
+            self._at_end().enter_context(routed(Watching(self, self._traffic)))
         return self._traffic
 
     def config(self) -> Config:
         """Return the settings of the test, decided once."""
+        config = self._config
+        if config is not None:
+            return config
         with self._lock:
             if self._config is None:
-                self._config = self._configure()
-                self.facts.record = self._config.record
+                config = self._configure()
+                self.facts.record = config.record
+                self._config = config
             return self._config
 
-    def _path(self) -> Path:
-        if self._where is None:
-            self._where = self._place.cassettes / self._relative
-        return self._where
+    def _file(self) -> str:
+        """Return the path of the cassette; a text, as one stat is all that many a test needs it for."""
+        return self._place.file(self._relative())
 
-    @cached_property
-    def _relative(self) -> PurePosixPath:
+    def _relative(self) -> str:
         name = self.config().name
         return _names.shared_path(name) if name else _names.cassette_path(self._node_id)
 
@@ -176,13 +186,14 @@ class TestRun:
         from pytest_f3dx._journal import Journal
         from pytest_f3dx._store import Store
 
-        config, path = self.config(), self._path()
+        config, relative = self.config(), self._relative()
+        path = self._place.file(relative)
         self.facts.cassette = self._place.shown(path)
-        journal = Journal(self._place.cassettes, self._relative, self._place.run)
+        journal = Journal(self._place.cassettes, relative, self._place.run)
         config = self._settled(config, journal)
         recorder = CallRecorder(
             config,
-            self._mine(Store(self._place.cassettes, path, config, self._node_id, journal)),
+            self._mine(Store(self._place.cassettes, Path(path), config, self._node_id, journal)),
             journal,
             self.facts,
             explain=self._explain,
@@ -208,7 +219,7 @@ class TestRun:
         from pytest_f3dx._journal import Journal
 
         interactions = view.load_all().interactions.values() if view else ()
-        journal = Journal(self._place.cassettes, self._relative, self._place.run)
+        journal = Journal(self._place.cassettes, self._relative(), self._place.run)
         return _miss.explain(
             request,
             fingerprint,
@@ -237,10 +248,12 @@ class TestRun:
 
         Several requests in flight at once miss at once: one is shown, the others are counted.
         """
+        if len(self._problems) == self._told:
+            return ""
         fresh = self._problems[self._told :]
         self._told = len(self._problems)
         more = f"\n  and       {len(fresh) - 1} more requests failed like it" if len(fresh) > 1 else ""
-        return f"{fresh[0]}{more}" if fresh else ""
+        return f"{fresh[0]}{more}"
 
     def has_problems(self) -> bool:
         """Whether anything went wrong that fails the test."""
@@ -264,7 +277,8 @@ class TestRun:
             CassetteError: The cassette cannot be written; everything stays pending.
             SettingsError: The settings of a test that sent nothing are wrong.
         """
-        self._stack.close()
+        if self._stack is not None:
+            self._stack.close()
         if self._token is not None:
             end(self, self._token)
             self._token = None
@@ -281,7 +295,7 @@ class TestRun:
 
     def _needs_a_look(self) -> bool:
         """Whether a test that sent nothing has a cassette all the same."""
-        return self._path().exists()
+        return os.access(self._file(), os.F_OK)
 
     def _unplayed_error(self, shown: list[str], count: int) -> UnplayedError:
         if count > len(shown):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MARKER = "f3dx_cache"
 TRACE_MARKER = "f3dx_trace"
+FOLLOWER = "f3dx-marked"  # name of the plugin that follows the marked tests of a run, once there is one
 _MARKERS = {
     f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts, redact, "
     "allow)": "record the HTTP traffic of the test once, replay it ever after",
@@ -135,7 +136,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Follow the marked tests from the first one on, wherever its marker came from."""
-    if item.get_closest_marker(MARKER):
+    if not item.config.pluginmanager.has_plugin(FOLLOWER) and item.get_closest_marker(MARKER):
         from pytest_f3dx._plugin import _marked
 
         _marked.install(item.config, warn=F3dxWarning)

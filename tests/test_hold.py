@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import os
 import textwrap
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from pytest_f3dx import _files
+from pytest_f3dx import _files, _session
 from pytest_f3dx._clients import _switch
 from pytest_f3dx._plugin import _collected, _options
 from pytest_f3dx._routing import current
@@ -155,6 +156,54 @@ def test_a_marked_test_that_sends_nothing_reads_nothing(
     suite.run().assert_outcomes(passed=3)
     assert len(decided) == 1
     assert not (suite.path / "cassettes").exists()
+
+
+def test_a_marked_test_that_sends_nothing_leaves_the_rest_undone(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens to its reports, and beside one look for its cassette nothing is asked of the disk or a hook."""
+    suite.path.joinpath("conftest.py").write_text(
+        "def pytest_sessionfinish(session):\n"
+        "    names = {name for name, _ in session.config.pluginmanager.list_name_plugin()}\n"
+        "    assert 'f3dx-marked' in names and 'f3dx-reporter' not in names\n",
+        encoding="utf-8",
+    )
+    suite.write("""
+        @pytest.mark.parametrize("n", range(3))
+        @pytest.mark.f3dx_cache
+        def test_it(n): pass
+    """)
+    looked: list[str] = []
+    access = os.access
+
+    def counted(path: str, mode: int) -> bool:
+        looked.append(path)
+        return access(path, mode)
+
+    monkeypatch.setattr(os, "access", counted)
+    for name in ("_make_recorder", "_at_end"):
+        monkeypatch.setattr(_session.TestRun, name, lambda *_, name=name: pytest.fail(name))
+    suite.run().assert_outcomes(passed=3)
+    cassettes = suite.path / "cassettes" / "test_it"
+    assert [path for path in looked if "cassettes" in path] == [
+        str(cassettes / f"test_it[{n}].yaml") for n in range(3)
+    ]
+
+
+def test_an_exit_between_set_up_and_teardown_stops_routing(suite: Suite) -> None:
+    """A run that pytest.exit cuts short routes nothing any more when its session ends, and nothing is patched."""
+    suite.path.joinpath("conftest.py").write_text(
+        "import pytest\nfrom pytest_f3dx._routing import current\n"
+        "@pytest.hookimpl(trylast=True)\ndef pytest_sessionfinish(): assert current() is None\n",
+        encoding="utf-8",
+    )
+    suite.write("""
+        @pytest.mark.f3dx_cache
+        def test_it(): pytest.exit("enough")
+    """)
+    suite.run()
+    assert current() is None
+    assert http.client.HTTPConnection.putrequest.__module__ == "http.client"
 
 
 def test_what_a_test_has_read_does_not_outlive_the_next(suite: Suite) -> None:

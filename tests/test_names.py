@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_f3dx import _names
 from pytest_f3dx._names import cassette_path, check_name, shared_path
 from pytest_f3dx.errors import SettingsError
 
@@ -21,7 +25,7 @@ from pytest_f3dx.errors import SettingsError
 )
 def test_plain_name_is_readable(node_id: str, path: str) -> None:
     """A name that every file system takes stays as it is, without a hash."""
-    assert str(cassette_path(node_id)) == path
+    assert cassette_path(node_id) == path
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ def test_plain_name_is_readable(node_id: str, path: str) -> None:
 )
 def test_names_that_would_collide_do_not(one: str, other: str) -> None:
     """Two tests never share a file, not even where the file system folds case."""
-    assert str(cassette_path(one)).lower() != str(cassette_path(other)).lower()
+    assert cassette_path(one).lower() != cassette_path(other).lower()
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
@@ -51,16 +55,40 @@ def test_names_that_would_collide_do_not(one: str, other: str) -> None:
 def test_any_node_id_stays_inside(text: str) -> None:
     """Whatever a parametrised id holds, the path has no part that leaves or hides."""
     for node_id in (f"tests/test_x.py::test[{text}]", f"{text}/test_x.py::test"):
-        path = cassette_path(node_id)
+        path = PurePosixPath(cassette_path(node_id))
         assert not path.is_absolute()
         assert all(0 < len(part.encode()) <= 120 and part[0] != "." for part in path.parts)
         assert path.suffix == ".yaml"
         assert not set(str(path)) & set('\\:*?"<>|\0')
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(
+    st.one_of(
+        st.from_regex(_names._PLAIN, fullmatch=True),
+        st.from_regex(
+            r"([A-Za-z_.]{1,9}|con|COM1|_blobs)(\.[A-Za-z_0-9]{0,5})?(\[[\w .,=+@~\[\]-]*\])?", fullmatch=True
+        ),
+        st.text("aA1_.[]-", min_size=1, max_size=130),
+    )
+)
+@example("con")
+@example("Con.test")
+@example("con[a]")
+@example("test[A]")
+@example("test_x" + "y" * 109)
+@example("test_x" + "y" * 110)
+def test_the_short_way_to_a_name_ends_where_the_long_one_does(name: str) -> None:
+    """A name that one look finds plain is what looking at it step by step makes of it."""
+    short = cassette_path(f"tests/test_x.py::{name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_names, "_PLAIN", re.compile(r"(?!)"))
+        assert cassette_path(f"tests/test_x.py::{name}") == short
+
+
 def test_shared_name_is_a_path_in_the_directory() -> None:
     """A shared cassette stands where its name says."""
-    assert str(shared_path(check_name("x", "shared/login"))) == "shared/login.yaml"
+    assert shared_path(check_name("x", "shared/login")) == "shared/login.yaml"
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_f3dx._plugin import _marked, _options, _reporter, _runs
+from pytest_f3dx._plugin import _marked, _options, _runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pytest
 
+    from pytest_f3dx._plugin._fixtures import Fixtures
     from pytest_f3dx._plugin._keys import Keys
 
 _FIXTURES = "_fixturemanager"
@@ -42,11 +43,10 @@ def prepare(config: pytest.Config, marked: Sequence[tuple[int, pytest.Item]], *,
             used.setdefault(name, item.nodeid)
         if (flag or marker.get("record", ini)) == "none":
             replayed.add(item.nodeid)
-    if marked:
-        _marked.install(config, warn=warn)
-    if not config.pluginmanager.has_plugin("f3dx-fixtures"):
+    follower = _marked.install(config, warn=warn)
+    if follower.fixtures is None:
         keys = _keys(config, replayed, is_replay=(flag or ini) == "none")
-        _watch_fixtures(config, used, keys, warn)
+        follower.fixtures = _watch_fixtures(config, used, keys, warn)
 
 
 def _has_own_fixture(item: pytest.Item) -> bool:
@@ -69,7 +69,9 @@ def _keys(config: pytest.Config, replayed: set[str], *, is_replay: bool) -> Keys
     return Keys(names, replayed, is_replay=is_replay)
 
 
-def _watch_fixtures(config: pytest.Config, used: Mapping[str, str], keys: Keys, warn: type[Warning]) -> None:
+def _watch_fixtures(
+    config: pytest.Config, used: Mapping[str, str], keys: Keys, warn: type[Warning]
+) -> Fixtures:
     """Route the fixtures that outlive a test, if any test of the run asks for it."""
     from pytest_f3dx._plugin._fixtures import Fixtures
 
@@ -82,4 +84,4 @@ def _watch_fixtures(config: pytest.Config, used: Mapping[str, str], keys: Keys, 
         warn=lambda item, text: item.warn(warn(text)),
     )
     config.pluginmanager.register(plugin, "f3dx-fixtures")
-    _reporter.install(config)
+    return plugin

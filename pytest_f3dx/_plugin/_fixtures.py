@@ -23,7 +23,10 @@ _ABSENT = object()
 
 
 class Fixtures:
-    """A pytest plugin of its own: routes the set-up and the teardown of wider fixtures."""
+    """A pytest plugin of its own: routes the set-up and the teardown of wider fixtures.
+
+    `Marked` tells it which test is running, and takes what has happened in fixtures along.
+    """
 
     def __init__(
         self,
@@ -50,15 +53,14 @@ class Fixtures:
         self._open: list[FixtureRun] = []
         self._ended: list[FixtureRun] = []
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Note which test is running: a wider fixture does not know."""
+    def before(self, item: pytest.Item) -> None:
+        """Note which test is running, before it is set up: a wider fixture does not know."""
         self._item = item
         self._keys.before(item)
-        try:
-            return (yield)
-        finally:
-            self._item = None
+
+    def after(self) -> None:
+        """Note that no test is running any more."""
+        self._item = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -139,20 +141,19 @@ class Fixtures:
                 raise pytest.fail.Exception(str(unplayed), pytrace=False)
             self._warn(self._item, str(unplayed))
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send what happened in fixtures along with the report of the test that was running."""
-        report = yield
-        if self._open or self._ended:
-            report.f3dx_fixtures = self._news()  # type: ignore[attr-defined]  # crosses from xdist workers
-        if supplied := self._keys.news():
-            report.f3dx_placeholders = supplied  # type: ignore[attr-defined]
-        return report
+    def has_news(self) -> bool:
+        """Whether anything can have happened in a fixture since `news` was last asked."""
+        return bool(self._open or self._ended)
 
-    def _news(self) -> list[dict[str, Any]]:
-        facts = [run.take_facts() for run in (*self._open, *self._ended)]
+    def news(self) -> list[dict[str, Any]]:
+        """Return what has happened in fixtures since this was last asked."""
+        runs = [run for run in (*self._open, *self._ended) if not run.facts.is_idle()]
         self._ended.clear()
-        return [each.as_dict() for each in facts if not each.is_idle()]
+        return [run.take_facts().as_dict() for run in runs]
+
+    def supplied(self) -> list[str]:
+        """Return the variables that were given a placeholder since this was last asked."""
+        return self._keys.news()
 
     def pytest_unconfigure(self) -> None:
         """Let go of what an interrupted run has left, and of the placeholders."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_f3dx._clients._switch import Hold
 from pytest_f3dx._plugin import _reporter, _runs
-from pytest_f3dx._plugin._options import MARKER
-from pytest_f3dx._plugin._runs import RUN, RUNNING
+from pytest_f3dx._plugin._options import FOLLOWER, marks_of
+from pytest_f3dx._plugin._runs import RUN
 from pytest_f3dx._session import user_frames
 from pytest_f3dx.errors import F3dxError, Refusal
 
@@ -16,75 +17,97 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+    from pytest_f3dx._plugin._fixtures import Fixtures
     from pytest_f3dx._session import TestRun
 
-_NAME = "f3dx-marked"
-_OUTCOMES: pytest.StashKey[list[str]] = pytest.StashKey()
 
-
-def install(config: pytest.Config, *, warn: type[Warning]) -> None:
+def install(config: pytest.Config, *, warn: type[Warning]) -> Marked:
     """Follow the marked tests of a run; once is enough.
 
     Args:
         config: Of pytest.
         warn: Class of warnings.
+
+    Returns:
+        The plugin that follows them.
     """
-    if not config.pluginmanager.has_plugin(_NAME):
-        config.pluginmanager.register(Marked(config, warn), _NAME)
-        _reporter.install(config)
+    marked: Marked | None = config.pluginmanager.get_plugin(FOLLOWER)
+    if marked is None:
+        marked = Marked(config, warn)
+        config.pluginmanager.register(marked, FOLLOWER)
+    return marked
 
 
 class Marked:
-    """A pytest plugin of its own: the outermost, so it sees the first request of a test and the last."""
+    """A pytest plugin of its own: the outermost, so it sees the first request of a test and the last.
+
+    Every marked test pays for each line of it, so what only some tests need is made when they need it.
+
+    Attributes:
+        fixtures: Is told which test is running; None if no fixture is routed.
+    """
 
     def __init__(self, config: pytest.Config, warn: type[Warning]) -> None:
         """Follow nothing yet."""
-        self._warn = warn
-        self._hold = _runs.hold(config)
-        self._previous: pytest.Item | None = None
+        self.fixtures: Fixtures | None = None
+        self._config, self._warn = config, warn
+        self._hold = Hold()
+        self._item: pytest.Item | None = None  # the test that was set up last
+        self._run: TestRun | None = None  # its run, if it is marked
+        self._outcomes: list[str] = []  # of its phases
+        self._is_running = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Start routing before the first fixture of a marked test."""
-        if item.get_closest_marker(MARKER):
-            self._forget_previous(item)
-            run = item.stash[RUN] = item.config.stash[RUNNING] = _runs.of_test(item)
-            item.stash[_OUTCOMES] = []
+        self._forget_previous()
+        self._item = item
+        if self.fixtures is not None:
+            self.fixtures.before(item)
+        if marks_of(item):
+            run = self._run = item.stash[RUN] = _runs.of_test(item)
+            self._outcomes = []
+            self._is_running = True
             self._hold.take()
             run.start()
             if "f3dx_cassette" in getattr(item, "fixturenames", ()):
                 run.traffic()
-        return (yield from _phase(item))
+        return (yield from self._phase(item))
 
-    def _forget_previous(self, item: pytest.Item) -> None:
+    def _forget_previous(self) -> None:
         """Let go of the cassette of the test before: pytest keeps every item to the end of the run."""
-        if self._previous is not None and RUN in self._previous.stash:
-            del self._previous.stash[RUN]
-        self._previous = item
+        if self._run is not None and self._item is not None:
+            del self._item.stash[RUN]
+            self._run = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Fail the test at the end of its call phase for what it swallowed."""
-        return (yield from _phase(item))
+        return (yield from self._phase(item))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, Any, Any]:
         """Fold the recordings of a passing test after its last fixture has ended."""
-        run = _runs.of(item)
+        run = self._of(item)
         passed = False
         try:
-            result = yield from _phase(item)
-            outcomes = item.stash.get(_OUTCOMES, [])
-            passed = len(outcomes) > 1 and set(outcomes) == {"passed"}
+            result = yield from self._phase(item)
+            passed = self._outcomes.count("passed") == len(self._outcomes) > 1
         finally:
-            if run:
-                del item.config.stash[RUNNING]
-                if nextitem is None or not nextitem.get_closest_marker(MARKER):
+            if self.fixtures is not None:
+                self.fixtures.after()
+            if run is not None:
+                self._is_running = False
+                if nextitem is None or not marks_of(nextitem):
                     self._hold.let_go()
                 self._finish(run, item, passed=passed)
         return result
+
+    def _of(self, item: pytest.Item) -> TestRun | None:
+        """Return the run of a test, if it is marked and has been set up."""
+        return self._run if item is self._item else None
 
     def _finish(self, run: TestRun, item: pytest.Item, *, passed: bool) -> None:
         try:
@@ -102,35 +125,52 @@ class Marked:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep the outcome of each phase; a miss in a test that is expected to fail fails it all the same."""
         report = yield
-        run = _runs.of(item)
-        if run:
-            if hasattr(report, "wasxfail") and run.has_problems():
+        run = self._of(item)
+        if run is not None:
+            if run.has_problems() and hasattr(report, "wasxfail"):
                 del report.wasxfail
                 report.outcome = "failed"
-            item.stash[_OUTCOMES].append(report.outcome)
+            self._outcomes.append(report.outcome)
             if report.when == "teardown" and not run.facts.is_idle():
-                report.f3dx = run.facts.as_dict()  # type: ignore[attr-defined]  # crosses from xdist workers
+                self._send(report, "f3dx", run.facts.as_dict())
+        if self.fixtures is not None and self.fixtures.has_news() and (news := self.fixtures.news()):
+            self._send(report, "f3dx_fixtures", news)
         return report
 
+    def _send(self, report: pytest.TestReport, name: str, news: object) -> None:
+        """Send something along with a report, across from xdist workers; from the first one on we listen."""
+        setattr(report, name, news)
+        if self.fixtures is not None and (supplied := self.fixtures.supplied()):
+            report.f3dx_placeholders = supplied  # type: ignore[attr-defined]  # as f3dx_drift
+        _reporter.install(self._config)
 
-def _phase(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Run a phase; a problem fails it at its end, whatever was caught on the way."""
-    run = _runs.of(item)
-    try:
-        result = yield
-    except Refusal as refusal:
-        if run:
-            run.news()
-        raise refusal.with_traceback(_cut(refusal.__traceback__, item)) from None
-    except BaseException as error:
-        problem = run.news() if run else ""
+    def _phase(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Run a phase; a problem fails it at its end, whatever was caught on the way."""
+        run = self._of(item)
+        try:
+            result = yield
+        except Refusal as refusal:
+            if run is not None:
+                run.news()
+            raise refusal.with_traceback(_cut(refusal.__traceback__, item)) from None
+        except BaseException as error:
+            problem = "" if run is None else run.news()
+            if problem:
+                raise pytest.fail.Exception(problem, pytrace=False) from error
+            raise
+        problem = "" if run is None else run.news()
         if problem:
-            raise pytest.fail.Exception(problem, pytrace=False) from error
-        raise
-    problem = run.news() if run else ""
-    if problem:
-        raise pytest.fail.Exception(problem, pytrace=False)
-    return result
+            raise pytest.fail.Exception(problem, pytrace=False)
+        return result
+
+    def pytest_sessionfinish(self) -> None:
+        """Stop routing if pytest.exit in a test has left out its teardown."""
+        if self.fixtures is not None:
+            self.fixtures.after()
+        if self._is_running and self._run is not None:
+            self._is_running = False
+            self._run.finish(passed=False)
+        self._hold.let_go()
 
 
 def _cut(trace: TracebackType | None, item: pytest.Item) -> TracebackType | None:

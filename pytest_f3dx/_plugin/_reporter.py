@@ -13,7 +13,10 @@ _NAME = "f3dx-reporter"
 
 
 def install(config: pytest.Config) -> None:
-    """Listen to the reports of a run, in the process where they arrive; once is enough."""
+    """Listen to the reports of a run, in the process where they arrive; once is enough.
+
+    Nothing arrives before something was sent, so who sends nothing is not listened to.
+    """
     if not (hasattr(config, "workerinput") or config.pluginmanager.has_plugin(_NAME)):
         config.pluginmanager.register(Reporter(), _NAME)
 

@@ -13,7 +13,6 @@ from pytest_f3dx._session import Place, TestRun, new_run_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_f3dx._clients._switch import Hold
     from pytest_f3dx._config import Config
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 ORDER: pytest.StashKey[int] = pytest.StashKey()
 RUN: pytest.StashKey[TestRun] = pytest.StashKey()
-RUNNING: pytest.StashKey[TestRun] = pytest.StashKey()
-_HOLD: pytest.StashKey[Hold] = pytest.StashKey()
 _PLACE: pytest.StashKey[Place] = pytest.StashKey()
 _RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 
@@ -40,20 +37,12 @@ def run_id(config: pytest.Config) -> str:
     return config.stash[_RUN_ID]
 
 
-def hold(config: pytest.Config) -> Hold:
-    """Return what keeps the patches in place between marked tests."""
-    if _HOLD not in config.stash:
-        from pytest_f3dx._clients._switch import Hold
-
-        config.stash[_HOLD] = Hold()
-    return config.stash[_HOLD]
-
-
 def _place(config: pytest.Config) -> Place:
     """Say where the run stands; made when the first marked test starts."""
-    if _PLACE not in config.stash:
+    place = config.stash.get(_PLACE, None)
+    if place is None:
         root, inifile = config.rootpath, config.inipath
-        config.stash[_PLACE] = Place(
+        place = config.stash[_PLACE] = Place(
             root,
             root / str(config.getini("f3dx_cassette_dir")),
             config.invocation_params.dir,
@@ -61,7 +50,7 @@ def _place(config: pytest.Config) -> Place:
             toml=inifile is None or inifile.suffix == ".toml",
             has_late_tls=_options.of_run(config, "fast_tls") == "on",
         )
-    return config.stash[_PLACE]
+    return place
 
 
 def of_test(item: pytest.Item) -> TestRun:
@@ -112,13 +101,13 @@ def _config_fixture(request: pytest.FixtureRequest) -> Mapping[str, object]:
 
 
 def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Request, Response], Response]]:
-    hook = item.ihook
-
     def passes(request: Request) -> bool:
-        return bool(hook.pytest_f3dx_passthrough(request=request, item=item))
+        if not item.config.hook.pytest_f3dx_passthrough.get_hookimpls():
+            return False
+        return bool(item.ihook.pytest_f3dx_passthrough(request=request, item=item))
 
     def edit(request: Request, response: Response) -> Response:
-        changed = hook.pytest_f3dx_edit_response(request=request, response=response, item=item)
+        changed = item.ihook.pytest_f3dx_edit_response(request=request, response=response, item=item)
         return response if changed is None else changed
 
     return passes, edit
@@ -126,9 +115,6 @@ def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Requ
 
 def end(config: pytest.Config) -> None:
     """Tidy up beside the pending exchanges when the last worker has ended."""
-    if RUNNING in config.stash:  # pytest.exit in a test leaves out its teardown
-        config.stash[RUNNING].finish(passed=False)
-        hold(config).let_go()
     if not hasattr(config, "workerinput") and _RUN_ID in config.stash:
         from pytest_f3dx._journal import tidy
 
