@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -278,8 +279,11 @@ def test_policy_forbids_what_a_mistake_would_let_in(browser: Browser) -> None:
         "const s = document.createElement('script'); s.textContent = 'window.owned = 1'; document.body.append(s)"
     )
     assert browser.run("window.owned") is None
-    log = browser.driver.get_log("browser")  # type: ignore[no-untyped-call]  # of selenium
-    assert any("Content Security Policy" in entry["message"] for entry in log)
+    log: Callable[[str], list[dict[str, Any]]] = browser.driver.get_log
+    until = time.monotonic() + 60
+    while not (told := log("browser")) and time.monotonic() < until:  # it is told a moment later
+        pass
+    assert any("Content Security Policy" in entry["message"] for entry in told)
 
 
 def test_thousand_tests(browser: Browser) -> None:

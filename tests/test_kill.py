@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EVERY = 31  # one point in so many; `python -m tests.killing` tries them all
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_kill_at_any_call_loses_nothing() -> None:
     """Before, after and amid system calls, and with a full disk: nothing paid twice, nothing half-written."""
     figures = kill(EVERY)
