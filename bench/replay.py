@@ -22,6 +22,7 @@ from tools import (
     prose,
     pytest_command,
     run,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -92,12 +93,16 @@ class Scenario:
     targets: tuple[tuple[str, float, float | None], ...]
     above_floor: bool = True
     tests: int = 100
+    options: tuple[str, ...] = ()
 
 
+_FIRST = ("-p", "no:cacheprovider")  # as if no run had gone before
 SCENARIOS = (
     Scenario("2 KB prompt", _HTTPX, 2048, 200, ((CASSETTER, 0.6, 0.25), (RECORDING, 0.2, 0.06))),
     Scenario("100 KB prompt", _HTTPX, 100_000, 200, ((CASSETTER, 0.6, 0.25), (RECORDING, 0.2, None))),
     Scenario("4 KB prompt, 20 KB answer", _HTTPX, 4096, 20_000, ((CASSETTER, 0.6, 0.25),)),
+    Scenario("2 KB prompt, first replay", _HTTPX, 2048, 200, ((CASSETTER, 1.0, None),), options=_FIRST),
+    Scenario("100 KB prompt, first replay", _HTTPX, 100_000, 200, ((CASSETTER, 1.0, None),), options=_FIRST),
     Scenario(
         "own OpenAI() client, whole test",
         _OPENAI,
@@ -131,6 +136,7 @@ def _memory(work: Path) -> Row:
                 scenario = Scenario("memory", _HTTPX, 120_000, 200, (), tests=tests)
                 folder = _suite(work / f"memory-{tests}", name, url, scenario)
                 run(pytest_command(python, RECORD[name]), folder)
+                settle(python, folder)
                 _one_run(python, folder)
                 peak.append(json.loads((folder / "times.json").read_text(encoding="utf-8"))["peak"])
             grown[name] = peak[1] - peak[0]
@@ -145,11 +151,12 @@ def _measured(work: Path, rounds: int, scenario: Scenario, slug: str) -> Row:
         folders = {name: _suite(work / slug, name, url, scenario) for name in PYTEST_TOOLS}
         for name, option in RECORD.items():
             run(pytest_command(pythons[name], option), folders[name])
+            settle(pythons[name], folders[name])
     wall: dict[str, list[float]] = {name: [] for name in PYTEST_TOOLS}
     cpu: dict[str, list[float]] = {name: [] for name in PYTEST_TOOLS}
     for _ in range(rounds):
         for name in PYTEST_TOOLS:
-            one = _one_run(pythons[name], folders[name])
+            one = _one_run(pythons[name], folders[name], *scenario.options)
             wall[name].append(one[0])
             cpu[name].append(one[1])
     return _row(scenario, wall, cpu)
@@ -210,9 +217,9 @@ def _suite(work: Path, name: str, url: str, scenario: Scenario) -> Path:
     return folder
 
 
-def _one_run(python: Path, folder: Path) -> tuple[float, float]:
+def _one_run(python: Path, folder: Path, *options: str) -> tuple[float, float]:
     """Run a suite once; returns the median seconds of a test by the clock and of the processor."""
-    run(pytest_command(python), folder, BENCH_TIMES=str(folder / "times.json"))
+    run(pytest_command(python, *options), folder, BENCH_TIMES=str(folder / "times.json"))
     times = json.loads((folder / "times.json").read_text(encoding="utf-8"))["times"][
         5:
     ]  # the first ones import

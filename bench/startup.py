@@ -19,6 +19,7 @@ from tools import (
     model,
     pytest_command,
     run,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def rows(work: Path, rounds: int, only: str = "") -> Iterator[Row]:
                 folders[name] = _written(work / "start" / name, text)
                 if name in RECORD:
                     run(pytest_command(pythons[name], RECORD[name]), folders[name])
+                    settle(pythons[name], folders[name])
         times = _times(rounds * 2, pythons, folders)
         targets = ((RECORDING, 1.0, None), (CASSETTER, 1.0, None))
         yield _row("start-up with one marked httpx test, whole process", times, targets)

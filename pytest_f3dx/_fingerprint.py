@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from pytest_f3dx._canonical import canonical
+from pytest_f3dx._model import header
 from pytest_f3dx._payload import decoded_pairs, jsonpath, loosened, read_body, readable, unchanged
 from pytest_f3dx.errors import SettingsError
 
@@ -81,6 +82,23 @@ def fingerprint_request(
     """
     built = envelope(request, match_headers=match_headers, ignore=ignore, replace=replace)
     return f"b3:{fingerprint(built)}"
+
+
+def raw_digest(request: Request) -> str:
+    """Digest all that `fingerprint_request` looks at, as it was sent, but for headers that are to match.
+
+    Requests with the same raw digest have the same fingerprint, whatever the settings are. Nothing is parsed.
+
+    Args:
+        request: Content encoding undone.
+
+    Returns:
+        64 lower-case hex digits.
+    """
+    media = header(request.headers, "content-type")
+    parts = (request.method, request.uri, "" if media is None else f"={media}")
+    head = "".join([f"{len(part)}:{part}" for part in parts])
+    return blake3(head.encode("utf-8", "surrogatepass") + request.body).hexdigest()
 
 
 def envelope(

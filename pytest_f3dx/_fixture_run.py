@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pytest_f3dx._ledger import Facts
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._session import Place
-    from pytest_f3dx._store import Store, View
+    from pytest_f3dx._store import Store
+    from pytest_f3dx._view import View
 
 
 class FixtureRun(TestRun):

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pytest_f3dx._ledger import Facts
     from pytest_f3dx._model import Interaction
     from pytest_f3dx._redaction import Redactor
-    from pytest_f3dx._store import Store, View
+    from pytest_f3dx._store import Store
+    from pytest_f3dx._view import View
 
 _NEVER_RECORDED = (401, 403)
 
@@ -150,10 +151,13 @@ class Recorder:
         """
         if self._view is None or self._config.record == "all":
             return False
-        key = self._fingerprint(plain)
+        known = self._store.known(plain)
+        key = known or self._fingerprint(plain)
         response = self._from_cassette(key)
         if response is None:
             return False
+        if known is None:
+            self._store.learn(plain, key, self._view)
         ticket.fingerprint, ticket.response = key, response
         self._redactor.replayed(plain, response)
         self._count_replay(response)

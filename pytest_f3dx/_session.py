@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
+    from pytest_f3dx._answers import Answers
     from pytest_f3dx._calls import CallRecorder
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Journal
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._routing import Recorder as Routed
     from pytest_f3dx._routing import Ticket
-    from pytest_f3dx._store import Store, View
+    from pytest_f3dx._store import Store
     from pytest_f3dx._traffic import Traffic
+    from pytest_f3dx._view import View
     from pytest_f3dx.errors import MissError
 
 _SHOWN = 5  # interactions left unplayed; more are counted, not parsed
@@ -51,6 +53,7 @@ class Place:
         run: Id of the run, the same in all workers.
         toml: Whether settings stand in a TOML file.
         has_late_tls: Whether clients built in marked tests load CA certificates only when they connect.
+        answers: What earlier runs have learnt of cassettes; None if nothing can be kept.
     """
 
     root: Path
@@ -59,6 +62,7 @@ class Place:
     run: str
     toml: bool
     has_late_tls: bool = True
+    answers: Answers | None = None
 
     def file(self, relative: str) -> str:
         """Return the path of a cassette, given by its parts below the cassette directory, joined by ``/``."""
@@ -191,9 +195,11 @@ class TestRun:
         self.facts.cassette = self._place.shown(path)
         journal = Journal(self._place.cassettes, relative, self._place.run)
         config = self._settled(config, journal)
+        place = self._place
+        store = Store(place.cassettes, Path(path), config, self._node_id, journal, place.answers)
         recorder = CallRecorder(
             config,
-            self._mine(Store(self._place.cassettes, Path(path), config, self._node_id, journal)),
+            self._mine(store),
             journal,
             self.facts,
             explain=self._explain,

@@ -5,59 +5,27 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_f3dx import _merge
 from pytest_f3dx._model import Cassette, Interaction
+from pytest_f3dx._view import Loaded, Remembered
 from pytest_f3dx.errors import CassetteAccessError, CassetteFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from pytest_f3dx._answers import Answers, Known
     from pytest_f3dx._blobs import BlobStore
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Exchange, Journal
     from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._view import View
 
     Look = Callable[[str, str, Mapping[str, bytes]], None]  # path, text, blobs
 
 _OURS = b"# pytest-f3dx cassette"
-
-
-class View(Protocol):
-    """What a recorder needs of an opened cassette."""
-
-    @property
-    def fingerprints(self) -> Collection[str]:
-        """Every fingerprint, in the order of the file."""
-
-    def get(self, fingerprint: str) -> Interaction | None:
-        """Return the interaction of a fingerprint, or None."""
-
-    def responses(self, fingerprint: str) -> list[Response] | None:
-        """Return the responses of a fingerprint, or None; cheaper than the whole interaction."""
-
-    def load_all(self) -> Cassette:
-        """Return the whole cassette."""
-
-
-class _Loaded:
-    """A view of a cassette that is in memory."""
-
-    def __init__(self, cassette: Cassette) -> None:
-        self._cassette = cassette
-        self.fingerprints = cassette.interactions.keys()
-
-    def get(self, fingerprint: str) -> Interaction | None:
-        return self._cassette.interactions.get(fingerprint)
-
-    def responses(self, fingerprint: str) -> list[Response] | None:
-        found = self._cassette.interactions.get(fingerprint)
-        return found.responses if found else None
-
-    def load_all(self) -> Cassette:
-        return self._cassette
 
 
 class Store:
@@ -69,7 +37,15 @@ class Store:
         order: Place of the test in the order of collection.
     """
 
-    def __init__(self, root: Path, path: Path, config: Config, test: str, journal: Journal) -> None:
+    def __init__(
+        self,
+        root: Path,
+        path: Path,
+        config: Config,
+        test: str,
+        journal: Journal,
+        answers: Answers | None = None,
+    ) -> None:
         """Note where the cassette stands; nothing is read yet.
 
         Args:
@@ -78,6 +54,7 @@ class Store:
             config: The settings of the test.
             test: Node id.
             journal: Its pending exchanges, with the lock for rewriting.
+            answers: What earlier runs have learnt of cassettes.
         """
         self.path = path
         self.is_shared = config.name is not None
@@ -88,6 +65,9 @@ class Store:
         self._journal = journal
         self._root = root
         self._is_foreign = False
+        is_plain = config.record == "none" and not self.is_shared and not config.match_headers
+        self._answers = answers if is_plain else None
+        self._known: Known | None = None
 
     def exists(self) -> bool:
         """Whether anything, readable or not, stands at the path."""
@@ -101,10 +81,42 @@ class Store:
         Raises:
             CassetteError: It cannot be read or understood.
         """
-        from pytest_f3dx._files import check_inside, read_bytes  # tests that send nothing open no cassette
-        from pytest_f3dx._index import LazyCassette, read_shared
+        from pytest_f3dx._files import check_inside  # tests that send nothing open no cassette
 
         check_inside(self.path, self._root)
+        if self._answers is None:
+            return self._read()
+        settings = f"{self._config.ignore} {self._config.replace}"
+        self._known = self._answers.of(str(self.path), settings)
+        if self._known is None:
+            return self._read()
+        return Remembered(self._known, lambda: self._read() or Loaded(self._empty()))
+
+    def known(self, request: Request) -> str | None:
+        """Return the fingerprint of a request if it was sent, and answered, like this before.
+
+        Args:
+            request: As the client sent it, content encoding undone.
+        """
+        return self._known.fingerprint_of(request) if self._known else None
+
+    def learn(self, request: Request, fingerprint: str, view: View) -> None:
+        """Keep for later runs what a request, as the client sent it, was answered.
+
+        Args:
+            request: Content encoding undone.
+            fingerprint: Of it.
+            view: The opened cassette.
+        """
+        if self._known is not None and (responses := view.responses(fingerprint)):
+            text = view.raw(fingerprint)
+            if text is not None and b"blob" not in text:  # which would be read anew each time
+                self._known.learn(request, fingerprint, responses, [*view.fingerprints])
+
+    def _read(self) -> View | None:
+        from pytest_f3dx._files import read_bytes
+        from pytest_f3dx._index import LazyCassette, read_shared
+
         try:
             data, spans = read_shared(self.path) if self.is_shared else (read_bytes(self.path), None)
         except (FileNotFoundError, CassetteAccessError):
@@ -116,7 +128,7 @@ class Store:
         lazy = LazyCassette(data, self.path, self._blobs(), spans=spans)
         if (lazy.ignore, lazy.replace, lazy.match_headers) == self._header():
             return lazy
-        return _Loaded(self._rekeyed(lazy.load_all()))
+        return Loaded(self._rekeyed(lazy.load_all()))
 
     def _blobs(self) -> BlobStore:
         from pytest_f3dx._blobs import BlobStore
@@ -137,7 +149,7 @@ class Store:
         self._is_foreign = _foreign.is_vcrpy(data)
         if not self._is_foreign:
             return None
-        return _Loaded(self._from_pairs(_foreign.load(data, self.path)))
+        return Loaded(self._from_pairs(_foreign.load(data, self.path)))
 
     def _header(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
         return self._config.ignore, self._config.replace, self._config.match_headers

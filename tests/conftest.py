@@ -77,7 +77,10 @@ class Suite:
     Attributes:
         path: Its root directory.
         server: The server its tests talk to.
+        has_cache: Whether runs in this process have pytest's cache.
     """
+
+    has_cache = False
 
     def __init__(self, pytester: pytest.Pytester, server: Server, patch: pytest.MonkeyPatch) -> None:
         self._pytester, self._patch = pytester, patch
@@ -92,8 +95,9 @@ class Suite:
 
     def run(self, *options: str) -> pytest.RunResult:
         """Run pytest in this process."""
+        cache = () if self.has_cache else ("-p", "no:cacheprovider")
         return self._pytester.runpytest_inprocess(
-            "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options
+            *cache, "-p", "no:hypothesispytest", "-o", LOOP_SCOPE, *options
         )
 
     def exit_code(self, *options: str) -> int:

@@ -319,6 +319,7 @@ _ROUTES: dict[str, Callable[[Seen], Answer]] = {
     "/large": large,
     "/latin": latin,
     "/binary": lambda _: Answer(BINARY + str(next(_numbers)).encode(), "application/octet-stream"),
+    "/blob": lambda _: Answer(BINARY * 4 + str(next(_numbers)).encode(), "application/octet-stream"),
     "/204": lambda _: Answer(status=204),
     "/304": lambda _: Answer(status=304, headers=[("ETag", '"x"')]),
     "/404": lambda _: _json({"error": {"message": f"not here {next(_numbers)}"}}, status=404),

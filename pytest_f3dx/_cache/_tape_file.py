@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_f3dx._model import Interaction, Request, Response
-    from pytest_f3dx._store import View
+    from pytest_f3dx._view import View
 
 _in_use: weakref.WeakSet[FileBackend] = weakref.WeakSet()
 

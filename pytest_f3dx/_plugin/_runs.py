@@ -13,6 +13,7 @@ from pytest_f3dx._session import Place, TestRun, new_run_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pytest_f3dx._answers import Answers
     from pytest_f3dx._config import Config
     from pytest_f3dx._fixture_run import FixtureRun
     from pytest_f3dx._model import Request, Response
@@ -49,8 +50,22 @@ def _place(config: pytest.Config) -> Place:
             run_id(config),
             toml=inifile is None or inifile.suffix == ".toml",
             has_late_tls=_options.of_run(config, "fast_tls") == "on",
+            answers=_answers(config),
         )
     return place
+
+
+def _answers(config: pytest.Config) -> Answers | None:
+    """Return what earlier runs have kept in pytest's cache; None without it, or if it cannot be made."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)  # absent with -p no:cacheprovider
+    if cache is None:
+        return None
+    from pytest_f3dx._answers import Answers
+
+    try:
+        return Answers(cache.mkdir("f3dx"))
+    except OSError:
+        return None
 
 
 def of_test(item: pytest.Item) -> TestRun:
@@ -114,7 +129,10 @@ def _hooks(item: pytest.Item) -> tuple[Callable[[Request], bool], Callable[[Requ
 
 
 def end(config: pytest.Config) -> None:
-    """Tidy up beside the pending exchanges when the last worker has ended."""
+    """Write what was learnt; tidy up beside the pending exchanges when the last worker has ended."""
+    place = config.stash.get(_PLACE, None)
+    if place is not None and place.answers is not None:
+        place.answers.flush()
     if not hasattr(config, "workerinput") and _RUN_ID in config.stash:
         from pytest_f3dx._journal import tidy
 
