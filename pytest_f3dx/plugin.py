@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARKER = "f3dx_cache"
 TRACE_MARKER = "f3dx_trace"
-FOLLOWER = "f3dx-marked"  # name of the plugin that follows the marked tests of a run, once there is one
+UNFORESEEN = "f3dx-unforeseen"  # name of a plugin that goes once the marked tests of a run are followed
 _MARKERS = {
     f"{MARKER}(*, name, record, ignore, replace, match_headers, repeats, unplayed, allow_hosts, redact, "
     "allow)": "record the HTTP traffic of the test once, replay it ever after",
@@ -54,6 +54,19 @@ class F3dxWarning(pytest.PytestWarning):
     """Something that f3dx would have you know, and that does not fail the test."""
 
 
+class _Unforeseen:
+    """Looks for a test that was not marked yet when it was collected, until marked tests are followed."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Follow the marked tests from the first one on, wherever its marker came from."""
+        if item.get_closest_marker(MARKER):
+            from pytest_f3dx._plugin import _marked
+
+            _marked.install(item.config, warn=F3dxWarning)
+        return (yield)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare flag and ini key of each setting, and where cassettes stand."""
     group = parser.getgroup("f3dx", "recording and replaying HTTP traffic (pytest-f3dx)")
@@ -74,6 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, check what the ini file sets, load what it asks for."""
     for marker, text in _MARKERS.items():
         config.addinivalue_line("markers", f"{marker}: {text} (pytest-f3dx)")
+    config.pluginmanager.register(_Unforeseen(), UNFORESEEN)
     if any(config.getini(f"f3dx_{name}") is not None for name in _settings.IN_INI):
         from pytest_f3dx._plugin import _options
 
@@ -131,16 +145,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from pytest_f3dx._plugin import _collected
 
         _collected.prepare(config, marked, warn=F3dxWarning)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Follow the marked tests from the first one on, wherever its marker came from."""
-    if not item.config.pluginmanager.has_plugin(FOLLOWER) and item.get_closest_marker(MARKER):
-        from pytest_f3dx._plugin import _marked
-
-        _marked.install(item.config, warn=F3dxWarning)
-    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -380,3 +380,28 @@ def test_request_after_the_test_is_refused(suite: Suite) -> None:
     )
     suite.run("--f3dx-record=once").assert_outcomes(passed=2)
     assert "late" not in suite.cassette().read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="subtests came with pytest 9")
+@pytest.mark.parametrize("caught", ["ZeroDivisionError", "BaseException"])
+def test_a_miss_in_a_subtest_fails_the_subtest(suite: Suite, caught: str) -> None:
+    """It is told once, where it happened, whether the subtest has caught it or not; the others go on."""
+    suite.write(f"""
+    @pytest.mark.f3dx_cache
+    def test_it(subtests):
+        with subtests.test("asks"):
+            try:
+                ask()
+            except {caught}:
+                pass
+        with subtests.test("goes on"):
+            pass
+    """)
+    result = suite.run()
+    result.stdout.fnmatch_lines(
+        [
+            "SUBFAILED*asks* test_it.py::test_it - *",
+            "FAILED test_it.py::test_it - contains 1 failed subtest",
+            "*2 failed* in *",
+        ]
+    )

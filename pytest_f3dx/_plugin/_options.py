@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MARKER = "f3dx_cache"
 FOLLOWER = "f3dx-marked"
+UNFORESEEN = "f3dx-unforeseen"  # as in `plugin`
 _INI: pytest.StashKey[Mapping[str, Any]] = pytest.StashKey()
 _RUN_INI: pytest.StashKey[Mapping[str, str]] = pytest.StashKey()
 _MARKED: pytest.StashKey[tuple[list[pytest.Mark], dict[str, Any]]] = pytest.StashKey()
