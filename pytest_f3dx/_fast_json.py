@@ -87,6 +87,22 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
         return None
 
 
+def parse_compact(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
+    """Parse a JSON text that `compact` gives back to the byte.
+
+    Args:
+        body: Anything.
+
+    Returns:
+        What `json.loads` returns; None: it is no such text, or ``null``, or encoders may differ in it.
+    """
+    value = parse(body)
+    try:
+        return value if value is None or _is_alike(value) else None
+    except RecursionError:
+        return None
+
+
 def _is_alike(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
     """Whether all encoders spell the numbers of a value alike, and Python's would not refuse it."""
     kind = type(value)

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 from pytest_f3dx import _fast_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_DEPTH = 96  # of nesting; with the levels of a cassette above it stays below what `_yaml_read` accepts
 _SEPARATORS = {
@@ -48,6 +52,7 @@ _ESCAPES = {
 _WORDS = frozenset({"ascii", "upper", "quote", "newline", "crlf", "es6", *_ESCAPES})
 _STRING_OR_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|([:,])( ?)', re.DOTALL)
 _UNICODE_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 # A string, or a float as Python writes it and ECMAScript does not: 1e-05 is 0.00001 there, and 1e-07 is 1e-7.
 _STRING_OR_EXPONENT = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|(\d+)(?:\.(\d+))?e([+-])0(\d)\b', re.DOTALL)
 _LIKE_ES6 = re.compile(r"\de[+-]\d\b|0\.0000\d")
@@ -68,11 +73,14 @@ def parse(body: bytes) -> tuple[object, str] | None:
         white space, ``1.00``, ``1E5``, duplicate keys, a BOM, lone surrogates (YAML cannot carry them),
         integers beyond Python's digit limit, nesting beyond `MAX_DEPTH`, or no JSON at all.
     """
+    value = _fast_json.parse_compact(body)  # all that most clients and servers send
+    if value is not None:  # without lone surrogates, which orjson refuses
+        return (value, "") if _is_shallow(value, body) else None
     try:
         text = body.decode()
         value = json.loads(text)
         style = next((style for style in _candidates(text) if dump(value, style) == body), None)
-        if style is None or not _is_writable(value, text):
+        if style is None or not _is_writable(value, text, body):
             return None
     except (ValueError, RecursionError):  # UnicodeError and JSONDecodeError are ValueErrors
         return None
@@ -133,10 +141,12 @@ def _respell(text: str, words: list[str]) -> str:
     return text.replace("\n", "\r\n") if "crlf" in words else text
 
 
-def _candidates(text: str) -> list[str]:
-    """Return the styles to try: floats show which spelling they have only in the numbers that differ."""
+def _candidates(text: str) -> Iterator[str]:
+    """Yield the styles to try: floats show which spelling they have only in the numbers that differ."""
     style = _guess(text)
-    return [style, f"{style} es6".strip()] if _LIKE_ES6.search(text) else [style]
+    yield style
+    if _LIKE_ES6.search(text):  # takes longer than all the rest, and is asked for only if the first is wrong
+        yield f"{style} es6".strip()
 
 
 def _es6_float(match: re.Match[str]) -> str:
@@ -181,16 +191,16 @@ def _guess_separators(text: str) -> tuple[str, str]:
 
 
 def _guess_escapes(text: str) -> list[str]:
-    if "\\" not in text:
+    if "\\u" not in text and "\\/" not in text:
         return []
-    seen = {match.group() for match in _UNICODE_ESCAPE.finditer(text)}
-    codes = {escape[2:] for escape in seen if len(escape) > 2}  # noqa: PLR2004 - longer than \n
+    single = text.replace("\\\\", "")  # what is left of backslashes begins an escape
+    codes = set(_CODE.findall(single))
     numbers = {int(code, 16) for code in codes}
     words = []
     if any(number > _LARGEST_ASCII for number in numbers) and text.isascii():
         words.append("ascii")
     words += _guess_ascii_escapes(numbers, only_ascii=text.isascii())
-    if "\\/" in seen:
+    if "\\/" in single:
         words.append("slash")
     if any(code != code.lower() for code in codes):
         words.append("upper")
@@ -210,11 +220,15 @@ def _guess_ascii_escapes(numbers: set[int], *, only_ascii: bool) -> list[str]:
     return [*words, "quote"] if '"' in escaped else words
 
 
-def _is_writable(value: object, text: str) -> bool:
+def _is_writable(value: object, text: str, body: bytes) -> bool:
     """Whether YAML can carry the value: no lone surrogate, not nested too deeply."""
     if "\\ud" in text or "\\uD" in text:
         json.dumps(value, ensure_ascii=False).encode()  # raises UnicodeEncodeError, a ValueError
-    return text.count("{") + text.count("[") <= MAX_DEPTH or _depth(value) <= MAX_DEPTH
+    return _is_shallow(value, body)
+
+
+def _is_shallow(value: object, body: bytes) -> bool:
+    return body.count(b"{") + body.count(b"[") <= MAX_DEPTH or _depth(value) <= MAX_DEPTH
 
 
 def _depth(value: object) -> int:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_f3dx import _fast_json, _json_style
 from pytest_f3dx._json_style import MAX_DEPTH, dump, parse
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
@@ -179,3 +180,16 @@ def _typed(value: object) -> object:
     if isinstance(value, float):
         return ("float", math.copysign(1, value), value)
     return (type(value), value)
+
+
+@given(value=VALUES, separators=st.sampled_from([(",", ":"), (", ", ": ")]), is_ascii=st.booleans())
+@QUICK
+def test_the_short_way_reads_what_the_long_way_reads(
+    value: object, separators: tuple[str, str], is_ascii: bool
+) -> None:
+    """Value and style are the same whether orjson may answer first or not."""
+    body = json.dumps(value, separators=separators, ensure_ascii=is_ascii).encode()
+    short = parse(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_fast_json, "parse_compact", lambda _: None)
+        assert repr(_json_style.parse(body)) == repr(short)
