@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from pytest_f3dx._raw import is_odd
 from pytest_f3dx._yaml_read import resolve
 
 _STEP = 2
@@ -28,13 +29,6 @@ _EMPTY: dict[bytes, Any] = {b"{}": dict, b"[]": list}
 _WORDS = frozenset(b"y n yes no on off true false null".split())
 _CONSTANTS = {b"true": True, b"false": False, b"null": None}
 _LONGEST_WORD = 5
-# What YAML takes for a line end, for a mark of its own, or refuses: C1 controls; LS, PS; BOM, U+FFFE, U+FFFF.
-# By the first bytes, which are looked for before: that is twenty times as fast.
-_ODD = {
-    b"\xc2": re.compile(rb"\xc2[\x80-\x9f]"),
-    b"\xe2\x80": re.compile(rb"\xe2\x80[\xa8\xa9]"),
-    b"\xef": re.compile(rb"\xef(?:\xbb\xbf|\xbf[\xbe\xbf])"),
-}
 
 
 class _DoubtError(Exception):
@@ -50,7 +44,7 @@ def load(data: bytes) -> dict[str, Any] | None:
     Returns:
         What `_yaml_read.load` returns; None if there is any doubt.
     """
-    if not data.endswith(b"\n") or (not data.isascii() and _is_odd(data)):
+    if not data.endswith(b"\n") or is_odd(data):
         return None
     indent = len(data) - len(data.lstrip(b" "))
     try:
@@ -58,10 +52,6 @@ def load(data: bytes) -> dict[str, Any] | None:
     except (_DoubtError, ValueError):  # no UTF-8, or a number of thousands of digits
         return None
     return value if end == len(data) else None
-
-
-def _is_odd(data: bytes) -> bool:
-    return any(first in data and odd.search(data) for first, odd in _ODD.items())
 
 
 @lru_cache(maxsize=128)

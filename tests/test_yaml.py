@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -385,3 +386,10 @@ def _typed(value: object) -> object:
     if isinstance(value, float):
         return ("float", repr(value))
     return (type(value), value)
+
+
+def test_what_may_stand_raw_in_a_block_is_told_of_every_character() -> None:
+    """What is told from the bytes is what the set of safe characters says, for all of Unicode's first plane."""
+    unsafe = re.compile(f"[^\t\n{_yaml_write._SAFE}]")
+    told = {code for code in range(0x11000) if not _yaml_write._is_safe_in_block(f"a{chr(code)}b")}
+    assert told == {code for code in range(0x11000) if unsafe.search(chr(code))}
