@@ -51,7 +51,7 @@ _KEY_LINE, _REQUEST, _RESPONSES, _ITEM, _FIELD, _OTHER = range(1, 7)
 _IN_DOUBT = -1
 _SHARED_BYTES = 64 * 1024 * 1024
 _RACY_NS = 100_000_000  # a file changed just now may change again without its times showing it
-_REFUSED = tuple(bytes([control]) for control in CONTROLS + b"\r")
+_ALLOWED = bytes(set(range(256)) - {*CONTROLS, *b"\r"})
 
 
 class LazyCassette:
@@ -268,7 +268,7 @@ def _is_usual(kind: int, before: int, gap: int) -> bool:
 
 def _is_clean(data: bytes) -> bool:
     """Whether the file is UTF-8 and free of what the full parser refuses or rewrites."""
-    if any(map(data.__contains__, _REFUSED)):  # 28 searches for one byte take half as long as a pass
+    if data.translate(None, _ALLOWED):  # one pass that copies nothing: 28 searches take as long at best
         return False
     try:
         data.isascii() or data.decode()
