@@ -81,6 +81,11 @@ def cassette_path(node_id: str) -> str:
     return f"{_folder(file)}{_slug(joined, unique=node_id, force=_folds(joined), suffix=SUFFIX)}"
 
 
+def folder(node_id: str) -> str:
+    """Return the directory of a test's own cassette, relative to the cassette directory; ``/`` at its end."""
+    return _folder(node_id.partition("::")[0])
+
+
 @lru_cache(maxsize=64)  # the tests of a module follow one another
 def _folder(file: str) -> str:
     return "".join(f"{_slug(part, unique=file)}/" for part in file.removesuffix(".py").split("/") if part)

@@ -161,7 +161,7 @@ def test_a_marked_test_that_sends_nothing_reads_nothing(
 def test_a_marked_test_that_sends_nothing_leaves_the_rest_undone(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listens to its reports, and beside one look for its cassette nothing is asked of the disk or a hook."""
+    """Nobody listens to its reports, and beside one listing for all of a module nothing is asked of the disk."""
     suite.path.joinpath("conftest.py").write_text(
         "def pytest_sessionfinish(session):\n"
         "    names = {name for name, _ in session.config.pluginmanager.list_name_plugin()}\n"
@@ -174,20 +174,37 @@ def test_a_marked_test_that_sends_nothing_leaves_the_rest_undone(
         def test_it(n): pass
     """)
     looked: list[str] = []
-    access = os.access
+    listdir = os.listdir
 
-    def counted(path: str, mode: int) -> bool:
-        looked.append(path)
-        return access(path, mode)
+    def counted(path: str = ".") -> list[str]:
+        looked.append(str(path))
+        return listdir(path)
 
-    monkeypatch.setattr(os, "access", counted)
+    monkeypatch.setattr(os, "listdir", counted)
+    monkeypatch.setattr(os, "access", lambda *_: pytest.fail("os.access"))
     for name in ("_make_recorder", "_at_end"):
         monkeypatch.setattr(_session.TestRun, name, lambda *_, name=name: pytest.fail(name))
     suite.run().assert_outcomes(passed=3)
-    cassettes = suite.path / "cassettes" / "test_it"
-    assert [path for path in looked if "cassettes" in path] == [
-        str(cassettes / f"test_it[{n}].yaml") for n in range(3)
-    ]
+    assert [path for path in looked if "cassettes" in path] == [f"{suite.path}/cassettes/test_it/"]
+
+
+def test_silent_tests_beside_recorded_ones_are_told_apart(suite: Suite) -> None:
+    """Of tests of one module that send nothing those that have a cassette fail, in the first run that sees it."""
+    suite.write("""
+        import os
+
+        @pytest.mark.parametrize("n", range(3))
+        @pytest.mark.f3dx_cache
+        def test_it(n):
+            if n != 1 and not os.path.exists("quiet"):
+                ask()
+    """)
+    suite.run().assert_outcomes(passed=1, failed=2)
+    suite.run("--f3dx-record=once").assert_outcomes(passed=3)
+    (suite.path / "quiet").touch()
+    suite.run().assert_outcomes(passed=3, errors=2)
+    suite.run("--f3dx-record=all").assert_outcomes(passed=3)
+    suite.run().assert_outcomes(passed=3)
 
 
 def test_an_exit_between_set_up_and_teardown_stops_routing(suite: Suite) -> None:
