@@ -112,7 +112,7 @@ SCENARIOS = (
         above_floor=False,
         tests=40,
     ),
-    Scenario("marked, sends nothing", _SILENT, 0, 0, ()),
+    Scenario("marked, sends nothing", _SILENT, 0, 0, (), tests=1000),
 )
 
 
