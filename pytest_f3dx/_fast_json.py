@@ -8,6 +8,7 @@ left to `_canonical`, which is the reference: both functions say None then.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,9 @@ import orjson
 _MAX_SAFE = 2**53 - 1
 _LEAST_FLOAT = 1e-4  # below, exponents are spelt in more ways than one
 _DELETE = b"\x7f"  # which Python escapes only where it escapes all that is not ASCII
+_LATIN_1 = (b"\xc2", b"\xc3")  # the first bytes of U+0080 to U+00FF; then those of what is beyond U+FFFF
+_ASTRAL = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
+_LONG_ESCAPE = re.compile(rb"\\U([0-9a-f]{8})")
 _SORTED = orjson.OPT_SORT_KEYS
 # What orjson writes of its own accord and JSON does not have (dates, UUIDs, dataclasses) is a doubt, too.
 _ATOMS = frozenset({str, bool, type(None)})
@@ -56,12 +60,9 @@ def compact(value: object) -> bytes | None:
 
 
 def compact_ascii(value: object) -> bytes | None:
-    """Spell a value as ``json.dumps(value, separators=(",", ":"))`` does; else as `compact`.
-
-    A text that is not ASCII is left to Python, which escapes it faster than anything here could.
-    """
+    """Spell a value as ``json.dumps(value, separators=(",", ":"))`` does; else as `compact`."""
     text = compact(value)
-    return text if text is not None and text.isascii() and _DELETE not in text else None
+    return None if text is None else _escaped(text)
 
 
 def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
@@ -87,20 +88,46 @@ def parse(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
         return None
 
 
-def parse_compact(body: bytes) -> Any:  # noqa: ANN401 (any JSON value)
-    """Parse a JSON text that `compact` gives back to the byte.
+def parse_written(body: bytes) -> tuple[Any, bool] | None:
+    """Parse a JSON text that `compact` or `compact_ascii` gives back to the byte.
 
     Args:
         body: Anything.
 
     Returns:
-        What `json.loads` returns; None: it is no such text, or ``null``, or encoders may differ in it.
+        What `json.loads` returns, and whether it is `compact_ascii` that gives it back; None: it is no such
+        text, or ``null``, or encoders may differ in it.
     """
-    value = parse(body)
     try:
-        return value if value is None or _is_alike(value) else None
-    except RecursionError:
+        value = orjson.loads(body)
+        text = orjson.dumps(value)
+        is_escaped = text != body
+        if is_escaped and (text.isascii() or not body.isascii() or _escaped(text) != body):
+            return None
+        return (value, is_escaped) if value is not None and _is_alike(value) else None
+    except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _escaped(text: bytes) -> bytes | None:
+    """Escape what is not ASCII in a text of orjson as Python does; None: not all can be told apart."""
+    if _DELETE in text:
+        return None
+    if text.isascii():
+        return text
+    escaped = text.decode().encode("ascii", "backslashreplace")  # \u2013, but \xe9 and \U0001f600
+    if any(lead in text for lead in _LATIN_1):
+        if b"\\x" in text:
+            return None
+        escaped = escaped.replace(b"\\x", b"\\u00")
+    if any(lead in text for lead in _ASTRAL):
+        return None if b"\\U" in text else _LONG_ESCAPE.sub(_surrogates, escaped)
+    return escaped
+
+
+def _surrogates(match: re.Match[bytes]) -> bytes:
+    high, low = divmod(int(match[1], 16) - 0x10000, 0x400)
+    return b"\\u%04x\\u%04x" % (0xD800 + high, 0xDC00 + low)
 
 
 def _is_alike(value: Any) -> bool:  # noqa: ANN401 (any JSON value)

@@ -73,9 +73,8 @@ def parse(body: bytes) -> tuple[object, str] | None:
         white space, ``1.00``, ``1E5``, duplicate keys, a BOM, lone surrogates (YAML cannot carry them),
         integers beyond Python's digit limit, nesting beyond `MAX_DEPTH`, or no JSON at all.
     """
-    value = _fast_json.parse_compact(body)  # all that most clients and servers send
-    if value is not None:  # without lone surrogates, which orjson refuses
-        return (value, "") if _is_shallow(value, body) else None
+    if found := _fast_json.parse_written(body):  # as most clients and servers write; no lone surrogates
+        return (found[0], "ascii" if found[1] else "") if _is_shallow(found[0], body) else None
     try:
         text = body.decode()
         value = json.loads(text)

@@ -133,9 +133,25 @@ def test_what_encoders_write_differently_is_left_to_python(value: Any) -> None:
     assert _fast_json.compact_ascii([value]) is None
 
 
-@pytest.mark.parametrize("text", ["é", "\x7f"])
-def test_what_only_ascii_escapes_is_left_to_python(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("–", "\\u2013"),
+        ("é\\u00e9", "\\u00e9\\\\u00e9"),
+        ("\\é\\\U0001f600", "\\\\\\u00e9\\\\\\ud83d\\ude00"),
+        ("\U0010ffff", "\\udbff\\udfff"),
+    ],
+)
+def test_what_is_not_ascii_is_escaped_the_fast_way(text: str, written: str) -> None:
+    """As Python writes it by default: four lower-case digits, a pair of surrogates beyond U+FFFF."""
+    assert _fast_json.compact_ascii(text) == f'"{written}"'.encode() == json.dumps(text).encode()
+    assert _fast_json.parse_written(f'"{written}"'.encode()) == (text, True)
+
+
+@pytest.mark.parametrize("text", ["é\x7f", "\x7f", "é\\x41", "\U0001f600\\U00000041"])
+def test_what_cannot_be_told_from_an_escape_is_left_to_python(text: str) -> None:
     """Also DEL, which Python escapes only where it escapes everything."""
+    assert _fast_json.parse_written(json.dumps([text]).encode()) is None
     assert _fast_json.compact_ascii([text]) is None
 
 

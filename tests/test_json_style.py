@@ -191,5 +191,5 @@ def test_the_short_way_reads_what_the_long_way_reads(
     body = json.dumps(value, separators=separators, ensure_ascii=is_ascii).encode()
     short = parse(body)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fast_json, "parse_compact", lambda _: None)
+        patch.setattr(_fast_json, "parse_written", lambda _: None)
         assert repr(_json_style.parse(body)) == repr(short)
