@@ -111,7 +111,9 @@ class Auditor(Redactor):
             where: What to call it.
         """
         self.leaks, self._where, self._top = [], where, text
-        self._scrub(text, table_finds)
+        if self._finds(text, table_finds):  # which nearly never is so
+            self.leaks = []
+            self._scrub(text, table_finds)
         return self.leaks
 
     def redacted(self, text: str) -> str:

@@ -209,6 +209,9 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,47}$", re.ASCII)
 
 # All of these but the loose ones stand in one piece with their key, and that is so many characters long.
 _LOOSE = frozenset("-----BEGIN earer BEARER asic BASIC /bot".split())
+# How each of them goes on behind its rarest letter: two passes, and most texts are done with.
+_MAY_BE_LOOSE = (re.compile(rb"B(?:EGIN|earer|EARER|asic|ASIC)"), re.compile(rb"b(?:earer|asic|(?<=/b)ot)"))
+_PIECE = 128 * 1024  # characters: what is gone over several times should stay in the processor's cache
 _RUN_CHARACTERS = 16
 _RUN = b"a" * _RUN_CHARACTERS
 _RUN_CLASSES = bytes(
@@ -240,9 +243,13 @@ def is_run(text: str) -> bool:
     return len(raw) >= _RUN_CHARACTERS and b" " not in raw.translate(_RUN_CLASSES)
 
 
-def long_runs(text: str) -> str:
-    """Return `runs_of` a text, one a line."""
-    return b"\n".join(runs_of(text.encode("latin-1", "replace"))).decode("latin-1")
+def _pieces(text: str) -> Iterator[bytes]:
+    """Cut a text at ends of lines, over which neither a hint nor a run goes; both are ASCII."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PIECE) + 1 or len(text)
+        yield text[start:end].encode("utf-8", "surrogatepass")
+        start = end
 
 
 class _Hints:
@@ -263,8 +270,7 @@ class _Hints:
         for index, shape in enumerate(shapes):
             for hint in shape.hints:
                 self._shapes.setdefault(hint, []).append(index)
-        # A regex that is a literal is found in half the time of a substring.
-        self._loose = [(hint, re.compile(re.escape(hint))) for hint in sorted(_LOOSE)]
+        self._loose = [(hint, hint.encode()) for hint in sorted(_LOOSE)]
 
     def of(self, hint: str) -> list[int]:
         """Return the indices of the shapes that have a hint."""
@@ -272,8 +278,15 @@ class _Hints:
 
     def shapes(self, text: str) -> list[int]:
         """Return the indices of the shapes of which a hint stands in the text, in the table's order."""
-        found = {index for hint, literal in self._loose if literal.search(text) for index in self.of(hint)}
-        return sorted(found.union(self.in_runs(long_runs(text))))
+        found: set[int] = set()
+        for raw in _pieces(text):
+            if any(begin.search(raw) for begin in _MAY_BE_LOOSE):
+                found.update(
+                    index for hint, literal in self._loose if literal in raw for index in self.of(hint)
+                )
+            if runs := runs_of(raw):
+                found |= self.in_runs(b"\n".join(runs).decode("ascii"))
+        return sorted(found)
 
     def in_runs(self, runs: str) -> set[int]:
         """Return the indices of the shapes of which a hint stands in the long runs of a text."""

@@ -18,10 +18,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pytest_f3dx import _redaction_shapes
 from pytest_f3dx._model import Failure, Request, Response, header
 from pytest_f3dx._redaction import Redactor, environment_values
 from pytest_f3dx._redaction_names import field_meaning, parameter_meaning
-from pytest_f3dx._redaction_shapes import _WORD, SHAPES, Shape, _Hints, _shape
+from pytest_f3dx._redaction_shapes import (
+    _WORD,
+    SHAPES,
+    Shape,
+    _Hints,
+    _shape,
+    shape_matches,
+    table_finds,
+)
 
 URL = "https://api.example.com/v1/chat"
 JSON = (("content-type", "application/json"),)
@@ -1213,6 +1222,20 @@ def test_table_that_is_built_anew_is_the_table() -> None:
     row = _shape("a-name", "x- y-", _WORD + r"[xy]-\w+", str.islower)
     assert row == Shape("a-name", ("x-", "y-"), re.compile(r"[xy]-\w+", re.ASCII), True, str.islower)
     assert not _shape("a-name", "x-", r"x-\w+").is_word
+
+
+_KEYS = [str(value) for cases in SHAPED_CASES for value in cases.values[1:]]
+_BETWEEN = ["\n", " ", "bearer ", "Basic ", "x/bot", "BEARER é", "–", "a" * 15, "\ud800", "", '"', "\\n"]
+
+
+@given(st.lists(st.sampled_from([*_KEYS, *_BETWEEN]), max_size=12).map("".join), st.integers(1, 200))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_no_hint_hides_a_shape_wherever_a_text_is_cut(text: str, piece: int) -> None:
+    """Every shape is found that is found by searching for all of them, in texts of many pieces too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_redaction_shapes, "_PIECE", piece)
+        found = list(table_finds(text))
+    assert found == [find for shape in SHAPES for find in shape_matches(text, shape)]
 
 
 @pytest.mark.parametrize(
