@@ -19,7 +19,7 @@ from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import has_run
 from pytest_f3dx._redaction_finders import named_finds, text_finds
 from pytest_f3dx._redaction_headers import is_network_cookie
-from pytest_f3dx._redaction_shapes import SHAPES, table_finds
+from pytest_f3dx._redaction_shapes import HINTS, SHAPES, table_finds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +115,18 @@ class Auditor(Redactor):
             self.leaks = []
             self._scrub(text, table_finds)
         return self.leaks
+
+    def written(self, data: bytes, where: str) -> list[Leak]:
+        """Return what `whole` finds in a text; it is decoded only if there may be anything.
+
+        Args:
+            data: The text, UTF-8.
+            where: What to call it.
+        """
+        known = (*self._given, *self._learnt)
+        if self._own or HINTS.shapes(data) or any(spelling.encode() in data for spelling in known):
+            return self.whole(data.decode(), where)
+        return []
 
     def redacted(self, text: str) -> str:
         """Return a text without the shapes and known values in it."""

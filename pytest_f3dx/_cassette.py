@@ -29,6 +29,7 @@ COMMENT = (
     "# pytest-f3dx cassette: recorded traffic, reviewed like code. https://github.com/pytest-f3dx/pytest-f3dx"
 )
 END = "..."
+_INDENT = 2  # columns, of an interaction
 FINGERPRINT = re.compile(r"b3:[0-9a-f]{64}")
 _ENDED = re.compile(rb"\n\.\.\.[ \t\r\n]*\n\Z")
 _FORMAT_LINE = re.compile(rb"""^format:[ \t]*["']?(f3dx/[^\s"']*)""", re.MULTILINE)
@@ -39,14 +40,19 @@ _STATUS = re.compile(r"([1-9][0-9]{2}) (.*)", re.DOTALL)
 
 
 def dump(cassette: Cassette, blobs: BlobStore) -> str:
-    """Write a cassette as text.
+    """Write a cassette as `encode` does, as text."""
+    return encode(cassette, blobs).decode()
+
+
+def encode(cassette: Cassette, blobs: BlobStore) -> bytes:
+    """Write a cassette.
 
     Args:
         cassette: Redacted, content encodings undone.
         blobs: Is given what is large and opaque; the caller flushes it before the text is saved.
 
     Returns:
-        The file; equal cassettes give equal text, and a loaded one gives what it was loaded from.
+        The file; equal cassettes give equal bytes, and a loaded one gives what it was loaded from.
 
     Raises:
         ValueError: A method, header, URI or message holds a lone surrogate.
@@ -58,16 +64,19 @@ def dump(cassette: Cassette, blobs: BlobStore) -> str:
         fields["replace"] = [{"regex": regex, "placeholder": text} for regex, text in cassette.replace]
     if cassette.match_headers:
         fields["match_headers"] = list(cassette.match_headers)
-    fields["interactions"] = {
-        key: {
-            "request": _request_fields(each.request, blobs),
-            "responses": [_response_fields(response, blobs) for response in each.responses],
-        }
-        for key, each in cassette.interactions.items()
-    }
-    from pytest_f3dx import _yaml_write  # its patterns cost 18 ms, and a replay writes nothing
+    from pytest_f3dx._yaml_write import encode as yaml  # its patterns cost 18 ms, and a replay writes nothing
 
-    return f"{COMMENT}\n{_yaml_write.dump(fields)}{END}\n"
+    out = [f"{COMMENT}\n".encode(), yaml(fields)]
+    out.append(b"interactions:\n" if cassette.interactions else b"interactions: {}\n")
+    for (
+        key,
+        each,
+    ) in cassette.interactions.items():  # one by one: a parsed body takes more memory
+        request = _request_fields(each.request, blobs)
+        responses = [_response_fields(response, blobs) for response in each.responses]
+        out.append(yaml({key: {"request": request, "responses": responses}}, _INDENT))
+    out.append(f"{END}\n".encode())
+    return b"".join(out)
 
 
 def load(data: bytes, path: Path, blobs: BlobStore) -> Cassette:

@@ -88,20 +88,20 @@ class Gate:
         if leaks:
             raise self._error(leaks, request, ("pending", f"in {folder}; delete it to ask anew"))
 
-    def cassette(self, path: str, text: str, blobs: Mapping[str, bytes]) -> None:
+    def cassette(self, path: str, data: bytes, blobs: Mapping[str, bytes]) -> None:
         """Look through a cassette and its new blobs as they are going to stand on the disk.
 
         Args:
             path: Of the cassette, for the message.
-            text: The whole of it.
+            data: The whole of it, UTF-8.
             blobs: By name.
 
         Raises:
             SecretError: There is a secret in it.
         """
-        leaks = [*self._auditor.whole(text, path)]
-        for name, data in blobs.items():
-            leaks += self._auditor.whole(data.decode("latin-1"), f"blob {name}")
+        leaks = [*self._auditor.written(data, path)]
+        for name, blob in blobs.items():
+            leaks += self._auditor.whole(blob.decode("latin-1"), f"blob {name}")
         if leaks:
             raise SecretError(
                 "a secret stands in a cassette that is about to be written, so it was not", *_facts(leaks)

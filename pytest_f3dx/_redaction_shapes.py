@@ -211,7 +211,7 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,47}$", re.ASCII)
 _LOOSE = frozenset("-----BEGIN earer BEARER asic BASIC /bot".split())
 # How each of them goes on behind its rarest letter: two passes, and most texts are done with.
 _MAY_BE_LOOSE = (re.compile(rb"B(?:EGIN|earer|EARER|asic|ASIC)"), re.compile(rb"b(?:earer|asic|(?<=/b)ot)"))
-_PIECE = 128 * 1024  # characters: what is gone over several times should stay in the processor's cache
+_PIECE_BYTES = 128 * 1024  # what is gone over several times should stay in the processor's cache
 _RUN_CHARACTERS = 16
 _RUN = b"a" * _RUN_CHARACTERS
 _RUN_CLASSES = bytes(
@@ -243,12 +243,12 @@ def is_run(text: str) -> bool:
     return len(raw) >= _RUN_CHARACTERS and b" " not in raw.translate(_RUN_CLASSES)
 
 
-def _pieces(text: str) -> Iterator[bytes]:
+def _pieces(data: bytes) -> Iterator[bytes]:
     """Cut a text at ends of lines, over which neither a hint nor a run goes; both are ASCII."""
     start = 0
-    while start < len(text):
-        end = text.find("\n", start + _PIECE) + 1 or len(text)
-        yield text[start:end].encode("utf-8", "surrogatepass")
+    while start < len(data):
+        end = data.find(b"\n", start + _PIECE_BYTES) + 1 or len(data)
+        yield data[start:end]
         start = end
 
 
@@ -276,10 +276,14 @@ class _Hints:
         """Return the indices of the shapes that have a hint."""
         return self._shapes[hint]
 
-    def shapes(self, text: str) -> list[int]:
-        """Return the indices of the shapes of which a hint stands in the text, in the table's order."""
+    def shapes(self, data: bytes) -> list[int]:
+        """Return the indices of the shapes of which a hint stands in a text, in the table's order.
+
+        Args:
+            data: The text, UTF-8; surrogates do no harm.
+        """
         found: set[int] = set()
-        for raw in _pieces(text):
+        for raw in _pieces(data):
             if any(begin.search(raw) for begin in _MAY_BE_LOOSE):
                 found.update(
                     index for hint, literal in self._loose if literal in raw for index in self.of(hint)
@@ -342,7 +346,7 @@ def written_finds(text: str) -> Iterator[Find]:
 
 def table_finds(text: str) -> Iterator[Find]:
     """Yield what looks like a credential by the table alone, which even random bytes do not match."""
-    for index in HINTS.shapes(text):
+    for index in HINTS.shapes(text.encode("utf-8", "surrogatepass")):
         yield from shape_matches(text, SHAPES[index])
 
 

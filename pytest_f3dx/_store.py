@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._model import Request, Response
     from pytest_f3dx._view import View
 
-    Look = Callable[[str, str, Mapping[str, bytes]], None]  # path, text, blobs
+    Look = Callable[[str, bytes, Mapping[str, bytes]], None]  # path, the file, blobs
 
 _OURS = b"# pytest-f3dx cassette"
 
@@ -292,12 +292,12 @@ class Store:
         return cassette
 
     def _write(self, cassette: Cassette, look: Look) -> None:
-        from pytest_f3dx._cassette import dump
+        from pytest_f3dx._cassette import encode
         from pytest_f3dx._files import check_inside, write_atomic
 
         check_inside(self.path, self._root)
         blobs = self._blobs()
-        text = dump(cassette, blobs)
-        look(str(self.path), text, blobs.pending)
+        data = encode(cassette, blobs)
+        look(str(self.path), data, blobs.pending)
         blobs.flush()  # before the cassette that names them
-        write_atomic(self.path, text.encode("utf-8"))
+        write_atomic(self.path, data)

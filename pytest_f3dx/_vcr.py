@@ -123,7 +123,7 @@ class Serializer:
         store = _store(self.blobs)
         data = _dump([(request, _response(fields)) for request, fields in pairs], store)
         store.flush()
-        return data
+        return data.decode()
 
     def deserialize(self, cassette_string: str) -> dict[str, Any]:
         """Return what vcrpy makes its interactions of.
@@ -198,7 +198,7 @@ class Persister:
         _gate().cassette(str(path), data, store.pending)
         store.flush()
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data.encode())
+        write_atomic(path, data)
 
 
 def _store(root: Path) -> BlobStore:
@@ -215,9 +215,9 @@ def _gate() -> Gate:
     return Gate(Auditor(values=environment_values(os.environ)))
 
 
-def _dump(exchanges: list[Exchange], blobs: BlobStore, test: str = "") -> str:
+def _dump(exchanges: list[Exchange], blobs: BlobStore, test: str = "") -> bytes:
     """Redact first, fingerprint second, as everywhere."""
-    from pytest_f3dx._cassette import dump
+    from pytest_f3dx._cassette import encode
     from pytest_f3dx._content import decoded
     from pytest_f3dx._fingerprint import fingerprint_request
     from pytest_f3dx._redaction import Redactor, environment_values
@@ -231,7 +231,7 @@ def _dump(exchanges: list[Exchange], blobs: BlobStore, test: str = "") -> str:
         key = fingerprint_request(request)
         interaction = cassette.interactions.setdefault(key, Interaction(key, request, []))
         interaction.responses.append(redactor.response(plain, method=request.method))
-    return dump(cassette, blobs)
+    return encode(cassette, blobs)
 
 
 def _load(data: bytes, path: Path, blobs: BlobStore) -> list[Exchange]:

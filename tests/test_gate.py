@@ -327,14 +327,39 @@ def test_many_finds_are_counted() -> None:
     assert leaks(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (f"a: {KEY}\n", ["openai-key"]),
+        ("a: –\nb: Basic " + "dXNlcjpwYXNzd29yZA==\n", ["basic-auth"]),
+        ("a: grüße-an-alle-42\n", ["given"]),
+        ("a: learnt-value-that-is-long-42\n", ["x-api-key"]),
+        ("a: CUST-77\n", ["customer"]),
+        ("a: basic words – and a bearer of them, CUST-\n", []),
+    ],
+)
+def test_a_file_is_told_from_its_bytes(text: str, kinds: list[str]) -> None:
+    """Shapes, values given and learnt and own regexes are found as in the text."""
+    values = {"given": "grüße-an-alle-42"}
+    learnt = Redactor()
+    learnt.request(Request("GET", URL, (("x-api-key", "learnt-value-that-is-long-42"),), b""))
+    auditor = Auditor()
+    auditor.share(learnt)
+    for one in (auditor, Auditor(values=values), Auditor(redact=((r"CUST-\d+", "customer"),))):
+        whole = list(one.whole(text, "a.yaml"))
+        assert one.written(text.encode(), "a.yaml") == whole
+        kinds = [kind for kind in kinds if kind not in [leak.kind for leak in whole]]
+    assert kinds == []
+
+
 def test_blobs_are_looked_through_as_bytes() -> None:
     """The key in the text of an image; what reads like a name and a value in random bytes is none."""
     gate = Gate(Auditor())
     gate.cassette(
-        "a.yaml", "password: hunter2\n", {"aa/x.png": b"\x89PNG\x00password: hunter2-abcd\x00://a:b@"}
+        "a.yaml", b"password: hunter2\n", {"aa/x.png": b"\x89PNG\x00password: hunter2-abcd\x00://a:b@"}
     )
     with pytest.raises(SecretError, match=r"blob aa/x\.png"):
-        gate.cassette("a.yaml", "", {"aa/x.png": b"\x89PNG\x00Comment " + KEY.encode() + b"\x00"})
+        gate.cassette("a.yaml", b"", {"aa/x.png": b"\x89PNG\x00Comment " + KEY.encode() + b"\x00"})
 
 
 @pytest.mark.parametrize(

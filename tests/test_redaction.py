@@ -1215,10 +1215,10 @@ def test_table_that_is_built_anew_is_the_table() -> None:
     hints = _Hints(SHAPES)
     for cases in SHAPED_CASES:
         text = AROUND.get(str(cases.values[0]), "{}").format(cases.values[1])
-        found = hints.shapes(f"words before {text}")
+        found = hints.shapes(f"words before {text}".encode())
         assert cases.values[0] in [SHAPES[index].name for index in found]
         assert found == sorted(found)
-    assert hints.shapes("prose with long-hyphenated-words and no key") == []
+    assert hints.shapes(b"prose with long-hyphenated-words and no key") == []
     row = _shape("a-name", "x- y-", _WORD + r"[xy]-\w+", str.islower)
     assert row == Shape("a-name", ("x-", "y-"), re.compile(r"[xy]-\w+", re.ASCII), True, str.islower)
     assert not _shape("a-name", "x-", r"x-\w+").is_word
@@ -1233,7 +1233,7 @@ _BETWEEN = ["\n", " ", "bearer ", "Basic ", "x/bot", "BEARER é", "–", "a" * 1
 def test_no_hint_hides_a_shape_wherever_a_text_is_cut(text: str, piece: int) -> None:
     """Every shape is found that is found by searching for all of them, in texts of many pieces too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_redaction_shapes, "_PIECE", piece)
+        patch.setattr(_redaction_shapes, "_PIECE_BYTES", piece)
         found = list(table_finds(text))
     assert found == [find for shape in SHAPES for find in shape_matches(text, shape)]
 

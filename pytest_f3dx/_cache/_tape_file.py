@@ -166,7 +166,7 @@ def _removed(path: Path, key: str) -> bool:
         for name in found:
             del cassette.interactions[name]
         if found:
-            data = _cassette.dump(cassette, blobs).encode()
+            data = _cassette.encode(cassette, blobs)
             blobs.flush()
             write_atomic(path, data)
     tidy(path.parent, run)
