@@ -7,7 +7,7 @@ import importlib
 import platform
 from pathlib import Path
 
-PARTS = ("replay", "startup", "large", "digest", "record", "traces")
+PARTS = ("replay", "startup", "large", "digest", "record", "save", "traces")
 
 
 def main() -> None:
