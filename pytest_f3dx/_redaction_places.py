@@ -15,6 +15,7 @@ from urllib.parse import unquote, unquote_plus
 
 from pytest_f3dx._redaction_names import Meaning, field_meaning, is_secret, parameter_meaning, words_of
 from pytest_f3dx._redaction_shapes import Find
+from pytest_f3dx._redaction_sparse import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def json_finds(text: str) -> Iterator[Find]:
     Strings and numbers count, and those in arrays; objects, booleans and null do not, so that a
     JSON schema's property called ``password`` survives.
     """
-    keys = set(_KEY.findall(text))
+    keys = names_in(_KEY, '"', text)
     if not _VALUE_KEYS.isdisjoint(key.rstrip("\\") for key in keys):
         yield from _name_value_finds(text)
     wanted = {key: meaning for key in keys if (meaning := field_meaning(_plain_key(key)))}
@@ -212,16 +213,16 @@ def _parameter(start: int, name: str, raw: str) -> Iterator[Find]:
 # A parameter of an address somewhere in a text; `&` may be escaped as &amp; (HTML) or \u0026 (Go, Ruby).
 _LINKED_NAME = r"([A-Za-z][\w.%-]{0,40})="
 _LINKED_VALUE = r"([^&\s\"'<>\\#()\[\]{}`,]+)"
-# One for each, for they begin with a literal then, which is searched for several times faster.
-_LINKED_NAMES = tuple(re.compile(sign + _LINKED_NAME, re.ASCII) for sign in (r"\?", "&", ";"))
+# One for each sign, for they begin with a literal then, which is searched for several times faster.
+_LINKED_NAMES = tuple((re.compile(re.escape(sign) + _LINKED_NAME, re.ASCII), sign) for sign in "?&;")
 _LINKED = re.compile(r"(?:[?&]|&amp;)" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
 _LINKED_ESCAPED = re.compile(r"\\u0026" + _LINKED_NAME + _LINKED_VALUE, re.ASCII)
 
 
 def link_finds(text: str) -> Iterator[Find]:
     """Yield parameters that mean a credential in addresses within a text, such as signed links."""
-    names = {name for pattern in _LINKED_NAMES for name in pattern.findall(text)} if "=" in text else ()
-    if any(parameter_meaning(unquote_plus(name)) for name in names):
+    found = [names_in(pattern, sign, text) for pattern, sign in _LINKED_NAMES] if "=" in text else []
+    if any(parameter_meaning(unquote_plus(name)) for name in set().union(*found)):
         yield from _linked(_LINKED, text)
     yield from _linked(_LINKED_ESCAPED, text)
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_f3dx._redaction_names import field_meaning, is_opaque, kebab, words_of
+from pytest_f3dx._redaction_sparse import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -328,16 +329,16 @@ def shape_finds(text: str) -> Iterator[Find]:
 
 def written_finds(text: str) -> Iterator[Find]:
     """Yield what is written so that it shows to be a secret: in an address, behind a name and a sign."""
-    for match in _USERINFO.finditer(text) if "@" in text else ():
+    for match in sparse(_USERINFO, ":", text) if "@" in text else ():
         if _is_userinfo(match["v"]):
             yield Find(match.start("v"), match.end("v"), "userinfo", match["v"], encoded=True)
-    for match in _ASSIGNED.finditer(text) if "=" in text else ():
+    for match in sparse(_ASSIGNED, "=", text):
         if _is_assigned(match["v"]):
             variable = _VARIABLE.search(text[max(0, match.start() - 48) : match.start()])
             if variable is None or _names_credential(variable.group(), match["v"]):
                 name = kebab(words_of(variable.group())) if variable else "assigned"
                 yield Find(match.start("v"), match.end("v"), name, match["v"])
-    for match in _LINE.finditer(text):
+    for match in sparse(_LINE, ":", text):
         named = _LINE_NAME.search(text[max(0, match.start() - 48) : match.start()])
         meaning = field_meaning(named.group()) if named else None
         if meaning and _is_assigned(match["v"]) and _MIXED.search(match["v"]):
