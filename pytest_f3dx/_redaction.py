@@ -289,7 +289,7 @@ class Redactor:
     def _written(self, find: Find) -> str:
         """Return what stands in the place of a find."""
         placeholder = self._placeholder(find.name, find.value)
-        written = quote(placeholder, safe="") if find.encoded else placeholder
+        written = quote(placeholder) if find.encoded else placeholder
         return f"{find.quote}{written}{find.quote}"
 
     def _replaced(self, text: str, finds: list[Find]) -> str:
@@ -321,9 +321,10 @@ class Redactor:
 
     def _learn_header(self, name: str, value: str) -> None:
         """Remember the credential of a header that is dropped, and the password in that of Basic auth."""
-        bare = SCHEME.sub("", value, count=1)
+        scheme = SCHEME.match(value)
+        bare = value[scheme.end() :] if scheme else value
         self._learn(name, bare)
-        if name.endswith("authorization") and value[:6].lower() == "basic ":
+        if value[:6].lower() == "basic ":
             with suppress(binascii.Error, UnicodeDecodeError):
                 self._learn(name, base64.b64decode(bare).decode().partition(":")[2])
 

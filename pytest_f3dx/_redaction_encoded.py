@@ -70,14 +70,13 @@ def encoded_texts(text: str) -> Iterator[Encoded]:
 
 def _decoded_run(text: str, start: int, end: int) -> Encoded | None:
     """Decode a run of base64 characters if it is a readable text."""
-    if start and text[start - 1] in "\\%":  # the letter of an escape, the digits of a percent sign
-        escape = _ESCAPE_BEFORE.match(text, start - 1)
-        start = min(escape.end(), end) if escape else start
+    escape = _ESCAPE_BEFORE.match(text, start - 1)  # its letter or digits are none of base64; -1 counts as 0
+    start = min(escape.end(), end) if escape else start
     padded = end
     while padded < len(text) and padded < end + 2 and text[padded] == "=":
         padded += 1
     probe = _bytes(text[start : min(start + _PROBE, end)])
-    if probe is None or not _is_readable(probe[: _PROBE // 4 * 3 - 3]):
+    if probe is None or not _is_readable(probe):
         return None
     raw = _bytes(text[start:end])
     if raw is None or _encode(raw, text[start:padded]) != text[start:padded] or not _is_readable(raw):
@@ -88,7 +87,7 @@ def _decoded_run(text: str, start: int, end: int) -> Encoded | None:
 def _bytes(run: str) -> bytes | None:
     standard = run.replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+        return base64.b64decode(standard + "=" * (-len(standard) % 4))
     except (binascii.Error, ValueError):
         return None
 
@@ -101,7 +100,7 @@ def _is_readable(raw: bytes) -> bool:
         if error.start < len(raw) - 3:
             return False
         text = raw[: error.start].decode()
-    return bool(text) and _UNPRINTABLE.search(text) is None
+    return _UNPRINTABLE.search(text) is None
 
 
 def encode_like(text: str, model: str) -> str:
@@ -125,7 +124,7 @@ def _encode(raw: bytes, model: str) -> str:
 # -- frames ------------------------------------------------------------------------------------------
 
 _PRELUDE = struct.Struct("!III")  # length of the message, of its headers, CRC-32 of both
-_CRC = struct.Struct("!I")
+_CRC = struct.Struct("!I")  # a length is written so, too
 _CHUNK = re.compile(r'(\{[^{}]*"bytes":\s*")([A-Za-z0-9+/]+=*)("[^{}]*\})', re.ASCII)
 
 
@@ -169,7 +168,7 @@ def redact_frames(body: bytes, redact: Callable[[str], str]) -> bytes | None:
 def _unwrapped(payload: str) -> tuple[str, str, str]:
     """Return the event in a chunk, which Bedrock sends in base64, and what is around it."""
     chunk = _CHUNK.fullmatch(payload)
-    raw = _bytes(chunk[2].rstrip("=")) if chunk else None
+    raw = _bytes(chunk[2]) if chunk else None
     if chunk is None or raw is None or base64.b64encode(raw).decode() != chunk[2]:
         return "", payload, ""
     return chunk[1], raw.decode("latin-1"), chunk[3]
@@ -189,7 +188,7 @@ def _frames(body: bytes) -> list[_Frame]:
         length, headers_length, prelude_crc = _PRELUDE.unpack_from(body, at)
         end = at + length
         payload_at = at + _PRELUDE.size + headers_length
-        if length < _PRELUDE.size + _CRC.size or end > len(body) or payload_at > end - _CRC.size:
+        if end > len(body) or payload_at > end - _CRC.size:
             return []
         if zlib.crc32(body[at : at + 8]) != prelude_crc:
             return []
@@ -202,6 +201,6 @@ def _frames(body: bytes) -> list[_Frame]:
 
 def _built(frame: _Frame) -> bytes:
     """Write a message with its lengths and checksums."""
-    lengths = struct.pack("!II", 16 + len(frame.headers) + len(frame.payload), len(frame.headers))
+    lengths = _CRC.pack(16 + len(frame.headers) + len(frame.payload)) + _CRC.pack(len(frame.headers))
     message = lengths + _CRC.pack(zlib.crc32(lengths)) + frame.headers + frame.payload
     return message + _CRC.pack(zlib.crc32(message))

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _KEBAB_BYTES = 48
+_NO_LETTER = "-0123456789"
 
 # The last word alone means a credential.
 _TAILS = frozenset(
@@ -75,8 +76,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def kebab(words: tuple[str, ...]) -> str:
     """Join words for a placeholder; it starts with a letter and never ends in a number."""
-    text = "-".join(words).strip("-0123456789")[:_KEBAB_BYTES].rstrip("-0123456789")
-    return text or "value"
+    return "-".join(words).strip(_NO_LETTER)[:_KEBAB_BYTES].rstrip(_NO_LETTER)
 
 
 @lru_cache(maxsize=4096)
@@ -120,7 +120,7 @@ def _means_credential(words: tuple[str, ...]) -> bool:
         return True
     if last in {"token", "tokens"}:
         # `tokens` alone, or of anything countable, is a list of text or a number; access_tokens are not.
-        return bool(before) and before not in _TEXT_TOKENS and (last == "token" or before in _PLURAL_OWNERS)
+        return before not in _TEXT_TOKENS and (last == "token" or before in _PLURAL_OWNERS)
     if last in {"key", "keys"}:
         return before in _KEY_OWNERS
     return (last == "code" and before in _CODES) or (last in _AFTER_PASSWORD and before == "password")
@@ -163,12 +163,15 @@ def is_opaque(value: str, least: int) -> bool:
     return _WORDLIKE.fullmatch(value) is None
 
 
+def is_value(value: str) -> bool:
+    """Tell a value from nothing, a mask, an example and a placeholder."""
+    return not is_placeholder(value) and _NOTHING.fullmatch(value) is None
+
+
 def is_secret(value: str, meaning: Meaning) -> bool:
-    """Tell whether a value below a credential's name is one, rather than nothing, a mask or an example."""
-    if is_placeholder(value) or _NOTHING.fullmatch(value):
+    """Tell whether a value below a name that may be a credential's is one."""
+    if not is_value(value):
         return False
-    if meaning.name == "key" and re.search(
-        "[/.]", value
-    ):  # the path of an object in a store, not a credential
+    if meaning.name == "key" and re.search("[/.]", value):  # the path of an object in a store
         return False
     return not meaning.least or is_opaque(value, meaning.least)

@@ -13,18 +13,21 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from pytest_f3dx._redaction_names import Meaning, field_meaning, is_secret, parameter_meaning, words_of
+from pytest_f3dx._redaction_names import field_meaning, is_secret, is_value, parameter_meaning, words_of
 from pytest_f3dx._redaction_shapes import Find
 from pytest_f3dx._redaction_sparse import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_f3dx._redaction_names import Meaning
+
 # A key and its colon; backslashes before the closing quote say how deep in strings it stands.
-_KEY = re.compile(r'"([\w.$ \\-]{2,80}+)"(?:\s|\\+[nrt])*:', re.ASCII)
-_SPACE = re.compile(r"(?:\s|\\+[nrt])*", re.ASCII)
+_KEY = re.compile(r'"([\w.$ \\-]{2,80}+)"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*', re.ASCII)
 _QUOTE = re.compile(r'(\\*)"|\n')
-_WRAPPED = re.compile(r'\{(?:\s|\\+[nrt])*\\*"(?:value|plaintext)\\*"(?:\s|\\+[nrt])*:', re.ASCII)
+_WRAPPED = re.compile(
+    r'\{(?:\s|\\+[nrt])*\\*"(?:value|plaintext)\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*', re.ASCII
+)
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
 _TEXT_TOKEN = re.compile(
     r'"(?:logprobs?|top_logprobs|bytes|prob|probability|score|rank|token_str|token_id|offset|text_offset|start|end'
@@ -53,7 +56,7 @@ def json_finds(text: str) -> Iterator[Find]:
             continue
         depth = _depth(text, match.start())
         if depth is not None:
-            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning, walk)
+            yield from _leaves(text, match.end(), depth, meaning, walk)
 
 
 class _Walk:
@@ -67,7 +70,7 @@ _WALKED_CHARACTERS = 100_000
 _VALUE_KEYS = frozenset({"value", "Value"})
 _NAME_VALUE = re.compile(
     r'"(?:[nN]ame|[kK]ey)\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*\\*"([\w.$ -]{2,80})\\*"(?:\s|\\+[nrt])*,'
-    r'(?:\s|\\+[nrt])*\\*"[vV]alue\\*"(?:\s|\\+[nrt])*:',
+    r'(?:\s|\\+[nrt])*\\*"[vV]alue\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*',
     re.ASCII,
 )
 
@@ -76,10 +79,10 @@ def _name_value_finds(text: str) -> Iterator[Find]:
     """Yield the values of pairs: ``{"name": "X-Api-Key", "value": …}``, as HAR files have them."""
     walk = _Walk(len(text) * 8 + _WALKED_CHARACTERS)
     for match in _NAME_VALUE.finditer(text):
-        meaning = field_meaning(match[1].rstrip("\\"))
+        meaning = field_meaning(match[1])
         depth = _depth(text, match.start())
         if meaning and depth is not None:
-            yield from _leaves(text, _skip_space(text, match.end()), depth, meaning, walk)
+            yield from _leaves(text, match.end(), depth, meaning, walk)
 
 
 def _plain_key(raw: str) -> str:
@@ -97,12 +100,6 @@ def _depth(text: str, quote: int) -> int | None:
     return count.bit_length() - 1 if count & (count - 1) == 0 else None
 
 
-def _skip_space(text: str, position: int) -> int:
-    """Return the position behind white space, escaped or not."""
-    match = _SPACE.match(text, position)
-    return match.end() if match else position
-
-
 def _leaves(text: str, position: int, depth: int, meaning: Meaning, walk: _Walk) -> Iterator[Find]:
     """Yield the leaf that begins here, or those of the array that does."""
     if text[position : position + 1] == "[":
@@ -110,7 +107,7 @@ def _leaves(text: str, position: int, depth: int, meaning: Meaning, walk: _Walk)
         return
     wrapped = _WRAPPED.match(text, position)
     if wrapped:  # {"client_secret": {"value": …, "expires_at": …}}
-        position = _skip_space(text, wrapped.end())
+        position = wrapped.end()
     find = _leaf(text, position, depth, meaning)
     if find and is_secret(find.value, meaning) and not (meaning.least and _is_text_token(text, find)):
         yield find
@@ -137,11 +134,10 @@ def _array_leaves(text: str, position: int, depth: int, meaning: Meaning, walk: 
         walk.left -= 1
         find = _leaf(text, position, depth, meaning)
         if find:
-            if not objects and is_secret(find.value, meaning):
+            if objects < 1 and is_secret(find.value, meaning):
                 yield find
-            position = max(find.end, position + 1)
             # Behind the closing quote of a string; a number has none.
-            position += 0 if find.quote else 1 << depth
+            position = find.end + (0 if find.quote else 1 << depth)
             continue
         char = text[position]
         arrays += (char == "[") - (char == "]")
@@ -156,7 +152,7 @@ def _string_end(text: str, start: int, depth: int) -> int:
         if match[1] is None:
             return match.start()
         backslashes = match.end() - 1 - match.start()
-        if backslashes < unit - 1:  # the string around it ends: this one is cut off
+        if backslashes < unit:  # it ends, or the string around it does: this one is cut off
             return match.start()
         if (backslashes - (unit - 1)) % (2 * unit) == 0:
             return match.end() - unit
@@ -166,7 +162,7 @@ def _string_end(text: str, start: int, depth: int) -> int:
 def _unescaped(raw: str, depth: int) -> str:
     """Undo JSON escapes, once for each string around it and once for its own; raw text if they are broken."""
     value = raw
-    for _ in range(depth + 1 if "\\" in raw else 0):
+    for _ in range(depth + 1):
         try:
             value = str(json.loads(f'"{value}"', strict=False))
         except ValueError:
@@ -176,12 +172,9 @@ def _unescaped(raw: str, depth: int) -> str:
 
 def _is_text_token(text: str, find: Find) -> bool:
     """Tell a token of text from a credential by what stands beside it in its object."""
-    left = text.rfind("{", max(0, find.start - _OBJECT_REACH), find.start)
-    right = text.find("}", find.end, find.end + _OBJECT_REACH)
-    beside = (
-        text[max(left, 0) : find.start] + text[find.end : right if right >= 0 else find.end + _OBJECT_REACH]
-    )
-    return _TEXT_TOKEN.search(beside) is not None
+    before = text[max(0, find.start - _OBJECT_REACH) : find.start].rpartition("{")[2]
+    after = text[find.end : find.end + _OBJECT_REACH].partition("}")[0]
+    return _TEXT_TOKEN.search(before + after) is not None
 
 
 _PAIR = re.compile(r"([^=&;#?]*)=([^&#]*)")
@@ -294,10 +287,9 @@ def _userinfo(start: int, userinfo: str) -> Iterator[Find]:
     """Yield the password, or the user if there is none (tokens are given so)."""
     user, colon, password = userinfo.partition(":")
     at, raw = (start + len(user) + 1, password) if colon and password else (start, user)
-    meaning = Meaning("userinfo")
     value = unquote_plus(raw)
-    if is_secret(value, meaning):
-        yield Find(at, at + len(raw), meaning.name, value, encoded=True)
+    if is_value(value):
+        yield Find(at, at + len(raw), "userinfo", value, encoded=True)
 
 
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^\s;]+))", re.IGNORECASE)
@@ -320,11 +312,12 @@ def multipart_finds(text: str, content_type: str) -> Iterator[Find]:
 
 def _part(text: str, start: int, end: int) -> Iterator[Find]:
     """Yield the content of one part if its name means a credential."""
-    head = _HEAD_END.search(text, start, end)
-    name = _DISPOSITION_NAME.search(text, start, head.end() if head else end)
+    part = text[start:end]
+    head = _HEAD_END.search(part)
+    name = _DISPOSITION_NAME.search(part[: head.end()]) if head else None
     if head is None or name is None:
         return
     meaning = parameter_meaning(name[1] or name[2] or "")
-    content = text[head.end() : end]
+    content = part[head.end() :]
     if meaning and is_secret(content, meaning):
-        yield Find(head.end(), end, meaning.name, content)
+        yield Find(start + head.end(), end, meaning.name, content)

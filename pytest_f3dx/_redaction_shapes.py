@@ -85,7 +85,7 @@ _BREAK = re.compile(r"\s|\\+[nrt]|%0[AD]", re.ASCII)
 def is_basic(value: str) -> bool:
     """Tell ``user:password`` in base64 from a word behind "Basic"."""
     try:
-        decoded = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        decoded = base64.b64decode(value + "=" * (-len(value) % 4))
     except (binascii.Error, ValueError):
         return False
     return b":" in decoded and decoded.isascii() and decoded.decode().isprintable()

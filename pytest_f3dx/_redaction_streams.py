@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import accumulate
+from collections import defaultdict
+from itertools import accumulate, count
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     Edit = tuple[int, int, str]  # start, end, what to put there
 
@@ -33,6 +34,7 @@ _KEYLESS = re.compile(rf"^(?:[0-9a-z]:|data:[ \t]*)(){_STRING}", re.ASCII | re.M
 _INDEX = re.compile(r'ndex"[ \t]*:[ \t]*([0-9]{1,9})', re.ASCII)
 _BARE = re.compile(r"data:(?<![^\n]data:)[ \t]?(?![ \t]*[\[{\"])([^\r\n]+)")
 _ARRAY_BREAK = re.compile(r"\n,?[ \t]*\r?\n|\}\r?\n,|\},\r?\n")
+_LINE = re.compile("[^\\n]+")
 _UNIT = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
 )
@@ -47,7 +49,7 @@ class Strand:
 
     _unit = re.compile(".", re.DOTALL)
 
-    def __init__(self, raw: str, spans: list[tuple[int, int]]) -> None:
+    def __init__(self, raw: str, spans: Sequence[tuple[int, int]]) -> None:
         """Put the pieces together.
 
         Args:
@@ -88,13 +90,13 @@ class Strand:
                 base = self._starts[at]
                 low, high = max(start, base), min(end, self._starts[at + 1])
                 if low < high:
-                    offsets = self._offsets(left, right)
+                    offsets = self._offsets(self._raw[left:right])
                     yield left + offsets[low - base], left + offsets[high - base], text
                     text = ""
 
-    def _offsets(self, left: int, right: int) -> list[int]:
+    def _offsets(self, piece: str) -> list[int]:
         """Return where each character of a piece stands in its raw text, and where the piece ends."""
-        return [0, *accumulate(map(len, self._unit.findall(self._raw[left:right])))]
+        return [0, *accumulate(map(len, self._unit.findall(piece)))]
 
 
 class _JsonStrand(Strand):
@@ -106,7 +108,7 @@ class _JsonStrand(Strand):
         return _plain(raw)
 
     def _write(self, text: str) -> str:
-        return json.dumps(text, ensure_ascii=False)[1:-1]
+        return json.dumps(text)[1:-1]
 
 
 class _PercentStrand(Strand):
@@ -161,23 +163,19 @@ def strands(text: str) -> Iterator[Strand]:
     """
     by_index: dict[object, list[tuple[int, int]]] = {}
     by_name: dict[object, list[tuple[int, int]]] = {}
-    repeated = False
     piece = _KEYLESS if _KEYLESS.search(text, 0, _HEAD) else _PIECE
     for start, end in _events(text):
         indices = tuple(_INDEX.findall(text, start, end))
-        seen: dict[str, int] = {}
+        ordinals: defaultdict[str, Iterator[int]] = defaultdict(count)
         for match in piece.finditer(text, start, end):
             name, span = match[1], match.span(2)
-            seen[name] = ordinal = seen.get(name, -1) + 1
-            repeated = repeated or ordinal > 0
-            by_index.setdefault((name, indices, ordinal), []).append(span)
+            by_index.setdefault((name, indices, next(ordinals[name])), []).append(span)
             by_name.setdefault((name, indices), []).append(span)
-    groups = [*by_index.values(), *(by_name.values() if repeated else ())]
-    for spans in groups:
-        if len(spans) > 1 and len({text[start:end] for start, end in spans}) > 1:
+    for spans in dict.fromkeys(map(tuple, (*by_index.values(), *by_name.values()))):
+        if len({text[start:end] for start, end in spans}) > 1:
             yield _JsonStrand(text, spans)
     bare = [match.span(1) for match in _BARE.finditer(text)]
-    if len(bare) > 1:
+    if bare:
         yield Strand(text, bare)
 
 
@@ -190,10 +188,5 @@ def _events(text: str) -> Iterator[tuple[int, int]]:
             start = match.end()
         yield start, len(text)
         return
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        if end > start:
-            yield start, end
-        start = end + 1
+    for match in _LINE.finditer(text):
+        yield match.span()
