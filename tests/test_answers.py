@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pytest_f3dx import _answers, _answers_file, _files
 from pytest_f3dx._answers import Answers
 from pytest_f3dx._answers_file import Record, read, write
-from pytest_f3dx._fingerprint import fingerprint_request, raw_digest
 from pytest_f3dx._model import Failure, Request, Response
 
 if TYPE_CHECKING:
@@ -422,32 +421,6 @@ def test_what_was_learnt_in_this_run_is_known(tmp_path: Path) -> None:
     assert answers.of(str(tmp_path), "") is None
     assert answers.of(str(tmp_path / "nothing"), "") is None
     assert answers.of("\0", "") is None
-
-
-parts = st.sampled_from(["", "a", "1:a", "=a", "POST", "application/json", "text/plain", "https://a/"])
-requests = st.builds(
-    Request,
-    parts,
-    parts,
-    st.lists(st.tuples(st.sampled_from(["Content-Type", "content-type", "x"]), parts), max_size=2).map(tuple),
-    st.sampled_from([b"", b"a", b'{"a": 1}', b"=a", b"1:a"]),
-)
-
-
-@given(requests, requests)
-def test_requests_of_one_raw_digest_have_one_fingerprint(one: Request, other: Request) -> None:
-    """The raw digest tells apart whatever the fingerprint can see, and no part runs into the next."""
-    if raw_digest(one) == raw_digest(other):
-        assert fingerprint_request(one) == fingerprint_request(other)
-        assert (one.method, one.uri, one.body) == (other.method, other.uri, other.body)
-    elif (one.method, one.uri, one.body) == (other.method, other.uri, other.body):
-        assert one.headers != other.headers
-
-
-def test_headers_that_say_nothing_do_not_count() -> None:
-    """Only the first content type does."""
-    same = Request(ASKED.method, ASKED.uri, (("x", "1"), *ASKED.headers, ("Content-Type", "b")), ASKED.body)
-    assert raw_digest(same) == raw_digest(ASKED)
 
 
 # --- helpers

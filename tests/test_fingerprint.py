@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -16,7 +17,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_f3dx._canonical import canonical
-from pytest_f3dx._fingerprint import check_settings, envelope, fingerprint, fingerprint_request, parsed_body
+from pytest_f3dx._fingerprint import (
+    check_settings,
+    envelope,
+    fingerprint,
+    fingerprint_request,
+    parsed_body,
+    raw_digest,
+)
 from pytest_f3dx._model import Headers, Request
 from pytest_f3dx.errors import SettingsError
 
@@ -690,3 +698,21 @@ def test_jsonpath_is_imported_only_when_something_is_ignored() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_raw_digest_tells_apart_what_the_fingerprint_can_see() -> None:
+    """Method, URL, content type and body each count, as they are, and none runs into the next."""
+    texts = ("", "a", "1:a", "=", "\udc80")
+    media = ((), *((("Content-Type", text),) for text in texts))
+    bodies = (b"", b"a", b"1:a", b"=")
+    sent = [Request(*each) for each in itertools.product(texts, texts, media, bodies)]
+    assert len({raw_digest(each) for each in sent}) == len(sent)
+
+
+def test_what_the_fingerprint_cannot_see_does_not_change_the_raw_digest() -> None:
+    """Only the first content type counts, however its name is spelt, and no other header."""
+    one = request(b"{}", "text/plain")
+    more = (("x", "1"), ("content-TYPE", "text/plain"), ("Content-Type", "b"), ("y", "2"))
+    other = Request(one.method, one.uri, more, one.body)
+    assert raw_digest(one) == raw_digest(other)
+    assert fingerprint_request(one) == fingerprint_request(other)
