@@ -1,0 +1,190 @@
+"""Borders that the tests of whole bodies do not reach: each was a change to the code that nothing had noticed."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from pytest_f3dx._redaction import Redactor
+from pytest_f3dx._redaction_encoded import _is_readable, encode_like, has_run
+from pytest_f3dx._redaction_finders import text_finds, whole_finds
+from pytest_f3dx._redaction_headers import is_credential_header
+from pytest_f3dx._redaction_names import kebab
+from pytest_f3dx._redaction_places import json_finds
+from pytest_f3dx._redaction_streams import _plain, strands
+
+SECRET = "sk-proj-" + "a1B2c3D4" * 4
+EVENT_STREAM = "text/event-stream"
+
+
+def words(text: str) -> set[str]:
+    """Return what the strands of a stream say."""
+    return {strand.text for strand in strands(text)}
+
+
+# --- streams
+
+
+@pytest.mark.parametrize("before", ["", "\n", "  \n\n"])
+def test_pieces_are_put_together_however_the_stream_begins(before: str) -> None:
+    """An empty line before the first event makes no difference, nor white space before an array."""
+    events = (
+        '{"index":0,"text":"ab"}\n{"index":1,"text":"xy"}\n{"index":0,"text":"cd"}\n{"index":1,"text":"z"}\n'
+    )
+    assert words(before + events) == {"abcd", "xyz"}
+    array = "[" + events.replace("}\n", "},\n").rstrip(",\n") + "\n]"
+    assert words(before + array) == {"abcd", "xyz"}
+
+
+def test_pieces_in_one_event_belong_together_by_their_name() -> None:
+    """Two fields of one name in an event are read in a row, and apart from those of another name."""
+    events = [
+        {"parts": [{"text": "ab", "note": "1"}, {"text": "cd", "note": "2"}]},
+        {"parts": [{"text": "ef", "note": "3"}, {"text": "gh", "note": "4"}]},
+    ]
+    found = words("".join(f"data: {json.dumps(event)}\n" for event in events))
+    assert {"abcdefgh", "1234", "abef", "cdgh"} <= found
+    assert "ab1cd2ef3gh4" not in found
+
+
+def test_each_unit_of_json_is_one_character() -> None:
+    """Half a surrogate pair is a character that can be encoded; a pair is the character it spells."""
+    assert _plain("a\\ud800b\\udfffc\\uD834\\uDD1E") == "a\ufffdb\ufffdc\U0001d11e"
+    assert _plain("\\ue000\\ud7ff\\n\\q") == "\ue000\ud7ff\nq"
+
+
+def test_a_stream_with_halves_of_characters_is_redacted() -> None:
+    """An emoji split over two deltas stands in the way of nothing."""
+    pieces = [SECRET[:9], "\\ud83d", "\\ude00", SECRET[9:]]
+    body = "".join(f'data: {{"delta":"{piece}"}}\n\n' for piece in pieces)
+    assert Redactor().text(body) == body  # the emoji parts it
+    body = "".join(f'data: {{"delta":"{piece}"}}\n\n' for piece in (SECRET[:9], SECRET[9:], "\\ud83d"))
+    from pytest_f3dx._model import Response
+
+    clean = Redactor().response(Response(200, "", (("content-type", EVENT_STREAM),), body.encode())).body
+    assert SECRET[9:] not in clean.decode()
+    assert b"\\ud83d" in clean
+
+
+# --- tokens of text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"logprob": -0.5, "token": "Zq8kTw3LmN0pXy7a"}, {"logprob": -0.1, "token": "b"}]',
+        '[{"token": "a", "logprob": -0.5}, {"token": "Zq8kTw3LmN0pXy7a", "logprob": -0.1}]',
+        '[{"token": "Zq8kTw3LmN0pXy7a", "logprob": -0.1',  # cut off
+    ],
+)
+def test_a_token_of_text_is_told_by_what_is_beside_it_in_its_object(text: str) -> None:
+    """Before or behind it, with objects on both sides, or where the text is cut off."""
+    assert not {find.value for find in json_finds(text)}
+
+
+def test_what_is_beside_another_object_says_nothing() -> None:
+    """A token in an object of its own is a credential, whatever its neighbours are."""
+    text = '[{"logprob": -0.5}, {"token": "Zq8kTw3LmN0pXy7a"}, {"logprob": -0.1}]'
+    assert {find.value for find in json_finds(text)} == {"Zq8kTw3LmN0pXy7a"}
+
+
+# --- base64
+
+
+def test_what_is_readable() -> None:
+    """UTF-8 whose last character may be cut off, without control characters; nothing says nothing."""
+    emoji = "😀".encode()
+    assert all(_is_readable(b"abc" + emoji[:length]) for length in range(5))
+    assert not _is_readable(b"abc\xffdef")
+    assert not _is_readable(b"abc\x00def")
+    assert not _is_readable(b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "written"),
+    [
+        ("ab", "QUJD", "YWI="),  # a model that needs no padding does not show that it leaves it out
+        ("ab", "QUI", "YWI"),
+        ("ab", "QU_D", "YWI"),
+        ("ab", "QU-D", "YWI"),
+        ("ab", "QU_=", "YWI="),
+        ("abW", "QUI", "YWJX"),
+        ("~~~", "QU_D", "fn5-"),
+        ("\xff\xff\xff", "QU_D", "____"),
+        ("\xff\xff\xff", "QUJD", "////"),
+    ],
+)
+def test_base64_is_written_like_its_model(text: str, model: str, written: str) -> None:
+    """Alphabet and padding are those of the text in whose place it stands."""
+    assert encode_like(text, model) == written
+
+
+@pytest.mark.parametrize("before", ["%", "100%", "\\", "\\n", "%41"])
+def test_base64_behind_a_sign_is_read(before: str) -> None:
+    """Whatever the sign before it escapes or does not, the text in base64 is searched."""
+    encoded = base64.b64encode(f"zz password={SECRET} and more".encode()).decode()
+    assert encoded not in Redactor().text(f"{before}{encoded}")
+
+
+def test_more_padding_than_there_is_hides_nothing() -> None:
+    """A third sign of padding is not part of the base64 before it."""
+    encoded = base64.b64encode(f"password={SECRET}".encode()).decode()
+    assert encoded not in Redactor().text(encoded.rstrip("=") + "===")
+
+
+def test_runs_of_base64_are_counted() -> None:
+    """Letters, digits and both alphabets' signs; a character beyond latin-1 ends a run."""
+    assert has_run("ab+/-_09", 8)
+    assert not has_run("ab+/-_09", 9)
+    assert not has_run("abcd\u20acefgh", 5)
+
+
+# --- shapes
+
+
+def test_every_key_of_a_shape_is_found() -> None:
+    """One behind the other, and one that begins within what is none."""
+    other = SECRET[::-1].replace("-jorp-ks", "")
+    text = f"{SECRET} disk-sk-proj-x {SECRET[:-8]}{other[:8]} {SECRET[:-4]}zzzz"
+    found = {find.value for find in text_finds(text)}
+    assert {SECRET, f"{SECRET[:-8]}{other[:8]}", f"{SECRET[:-4]}zzzz"} <= found
+
+
+def test_a_pem_block_is_one_secret_whatever_its_line_ends_are() -> None:
+    """Line feeds, carriage returns with them, escaped or percent-encoded: the same placeholder."""
+    lines = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "-----END PRIVATE KEY-----"]
+    text = " ".join(end.join(lines) for end in ("\n", "\r\n", "\\n", "\\r\\n", "%0A"))
+    assert set(Redactor().text(text).split()) == {"[redacted:private-key]"}
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("words_", "name"),
+    [
+        (("api", "key"), "api-key"),
+        (("2", "fa"), "fa"),
+        (("key", "2"), "key"),
+        (("1", "2"), "value"),
+        (("a" * 47, "b"), "a" * 47),
+        (("a" * 45, "12", "b"), "a" * 45),
+    ],
+)
+def test_the_name_in_a_placeholder(words_: tuple[str, ...], name: str) -> None:
+    """It starts with a letter and ends in none of the signs that part it from a number, also when it is cut."""
+    assert kebab(words_) == name
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "x-auth", "x-session-secret", "my-api-key"])
+def test_headers_of_credentials(name: str) -> None:
+    """Those of the table, and those whose name means one."""
+    assert is_credential_header(name)
+
+
+def test_the_path_of_an_object_is_no_credential() -> None:
+    """A header named key may hold one; below any other name the same text is a secret."""
+    assert not [*whole_finds("folder/file.txt", "key")]
+    assert [*whole_finds("folder/file.txt", "token")]
