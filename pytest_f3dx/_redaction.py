@@ -330,11 +330,7 @@ class Redactor:
 
     def _learn(self, name: str, value: str) -> None:
         """Remember a long value so that it is found wherever it stands."""
-        if (
-            len(value) < _LEARNT_CHARACTERS
-            or not is_opaque(value, _LEARNT_CHARACTERS)
-            or is_placeholder(value)
-        ):
+        if not is_opaque(value, _LEARNT_CHARACTERS) or is_placeholder(value):
             return
         if value in self._learnt:
             return

@@ -334,10 +334,10 @@ def written_finds(text: str) -> Iterator[Find]:
             yield Find(match.start("v"), match.end("v"), "userinfo", match["v"], encoded=True)
     for match in sparse(_ASSIGNED, "=", text):
         if _is_assigned(match["v"]):
-            variable = _VARIABLE.search(text[max(0, match.start() - 48) : match.start()])
-            if variable is None or _names_credential(variable.group(), match["v"]):
-                name = kebab(words_of(variable.group())) if variable else "assigned"
-                yield Find(match.start("v"), match.end("v"), name, match["v"])
+            # The end of a name at least, such as KEY.
+            variable = "".join(_VARIABLE.findall(text[max(0, match.start() - 48) : match.start()]))
+            if _names_credential(variable, match["v"]):
+                yield Find(match.start("v"), match.end("v"), kebab(words_of(variable)), match["v"])
     for match in sparse(_LINE, ":", text):
         named = _LINE_NAME.search(text[max(0, match.start() - 48) : match.start()])
         meaning = field_meaning(named.group()) if named else None

@@ -9,12 +9,14 @@ import pytest
 
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import _is_readable, encode_like, has_run
-from pytest_f3dx._redaction_finders import text_finds, whole_finds
+from pytest_f3dx._redaction_finders import chosen, text_finds, whole_finds
 from pytest_f3dx._redaction_headers import is_credential_header
-from pytest_f3dx._redaction_names import kebab
-from pytest_f3dx._redaction_places import json_finds
-from pytest_f3dx._redaction_streams import _plain, strands
+from pytest_f3dx._redaction_names import is_opaque, kebab
+from pytest_f3dx._redaction_places import address_finds, json_finds, link_finds, pair_finds
+from pytest_f3dx._redaction_shapes import Find
+from pytest_f3dx._redaction_streams import _plain, is_stream, percent_strand, strands
 
+RANDOM = "Zq8kTw3LmN0pXy7aB4cD9eF2"
 SECRET = "sk-proj-" + "a1B2c3D4" * 4
 EVENT_STREAM = "text/event-stream"
 
@@ -157,6 +159,72 @@ def test_a_pem_block_is_one_secret_whatever_its_line_ends_are() -> None:
     lines = ["-----BEGIN PRIVATE KEY-----", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "-----END PRIVATE KEY-----"]
     text = " ".join(end.join(lines) for end in ("\n", "\r\n", "\\n", "\\r\\n", "%0A"))
     assert set(Redactor().text(text).split()) == {"[redacted:private-key]"}
+
+
+def test_a_value_behind_a_variable_of_credentials_is_found() -> None:
+    """It is named after the end of the variable that the text shows, and CACHE_KEY is none."""
+    found = [*text_finds(f"export ACME_API_KEY={RANDOM} x_KEY='{RANDOM}'")]
+    assert [(find.value, find.name) for find in found] == [(RANDOM, "acme-api-key"), (RANDOM, "key")]
+    assert not [*text_finds("CACHE_KEY=users-by-name-1")]
+
+
+def test_of_finds_that_overlap_the_longest_is_taken() -> None:
+    """Of two that begin together, whichever was found first."""
+    text = "xx abcdefgh xx"
+    short, whole = Find(3, 7, "a", "abcd"), Find(3, 11, "b", "abcdefgh")
+    assert chosen(text, [short, whole]) == chosen(text, [whole, short]) == [whole]
+
+
+@pytest.mark.parametrize(("glued", "is_found"), [("", False), ('"}', False), ("a1B2c3D4e5F6", True)])
+def test_what_is_glued_to_a_placeholder(glued: str, is_found: bool) -> None:
+    """A find that begins with a placeholder is one only if what is behind it is a secret of its own."""
+    text = f"[redacted:key]{glued}"
+    assert bool(chosen(text, [Find(0, len(text), "key", text + " ")])) == is_found
+
+
+def test_what_is_opaque() -> None:
+    """One piece of ASCII that does not read as words, and is long enough."""
+    assert is_opaque("a1B2c3D4", 8)
+    assert not is_opaque("a1B2c3D4", 9)
+    assert not is_opaque("a1B2 c3D4", 8)
+    assert not is_opaque("a1B2c3D4\u00e9", 8)
+    assert not is_opaque("authentication-mechanisms", 8)
+
+
+def test_only_what_is_opaque_is_looked_for_elsewhere() -> None:
+    """A password of words is redacted below its name, and left alone in prose."""
+    clean = Redactor().text(f"DB_PASSWORD={RANDOM} and {RANDOM}; DB_PASSWORD=correct horse and correct horse")
+    assert RANDOM not in clean
+    assert clean.endswith("correct horse")
+
+
+# --- addresses
+
+
+def test_the_parts_of_an_address_end_where_they_end() -> None:
+    """A bare query is one; neither pairs nor segments are read beyond their part."""
+    assert [find.value for find in address_finds(f"?token={RANDOM}")] == [RANDOM]
+    assert [find.value for find in address_finds(f"#token={RANDOM}")] == [RANDOM]
+    assert [find.value for find in address_finds(f"/token/{RANDOM}")] == [RANDOM]
+    assert not [*address_finds(f"/path?next=/token/{RANDOM}")]
+    assert not [*pair_finds(f"a=1&token={RANDOM}", 0, 4)]
+    assert [find.value for find in link_finds(f"(https://h.test/?token={RANDOM}X.)")] == [f"{RANDOM}X"]
+
+
+def test_what_percent_signs_hide() -> None:
+    """The first character counts; a text without an encoded sign shows no more than it does."""
+    strand = percent_strand("%7Ba%3A1%7D")
+    assert strand is not None
+    assert strand.text == "{a:1}"
+    assert percent_strand("100% sure") is None
+    assert percent_strand("a:b 3A") is None
+
+
+def test_an_array_is_a_stream_whatever_is_before_it() -> None:
+    """White space before the first bracket makes no difference; an array on one line is none."""
+    assert is_stream(' \n[{"a":1}\n,{"a":2}]', "application/json")
+    assert not is_stream('[{"a":1},{"a":2}]', "application/json")
+    assert not is_stream('{"a":1}\n,', "application/json")
 
 
 # --- names
