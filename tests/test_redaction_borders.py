@@ -9,7 +9,7 @@ import pytest
 
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import _is_readable, encode_like, has_run
-from pytest_f3dx._redaction_finders import chosen, text_finds, whole_finds
+from pytest_f3dx._redaction_finders import chosen, text_finds
 from pytest_f3dx._redaction_headers import is_credential_header
 from pytest_f3dx._redaction_names import is_opaque, kebab
 from pytest_f3dx._redaction_places import address_finds, json_finds, link_finds, pair_finds
@@ -96,12 +96,11 @@ def test_what_is_beside_another_object_says_nothing() -> None:
 
 
 def test_what_is_readable() -> None:
-    """UTF-8 whose last character may be cut off, without control characters; nothing says nothing."""
+    """UTF-8 whose last character may be cut off, without control characters."""
     emoji = "😀".encode()
     assert all(_is_readable(b"abc" + emoji[:length]) for length in range(5))
     assert not _is_readable(b"abc\xffdef")
     assert not _is_readable(b"abc\x00def")
-    assert not _is_readable(b"")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +235,6 @@ def test_an_array_is_a_stream_whatever_is_before_it() -> None:
         (("api", "key"), "api-key"),
         (("2", "fa"), "fa"),
         (("key", "2"), "key"),
-        (("1", "2"), "value"),
         (("a" * 47, "b"), "a" * 47),
         (("a" * 45, "12", "b"), "a" * 45),
     ],
@@ -250,9 +248,3 @@ def test_the_name_in_a_placeholder(words_: tuple[str, ...], name: str) -> None:
 def test_headers_of_credentials(name: str) -> None:
     """Those of the table, and those whose name means one."""
     assert is_credential_header(name)
-
-
-def test_the_path_of_an_object_is_no_credential() -> None:
-    """A header named key may hold one; below any other name the same text is a secret."""
-    assert not [*whole_finds("folder/file.txt", "key")]
-    assert [*whole_finds("folder/file.txt", "token")]
