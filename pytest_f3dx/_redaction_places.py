@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._redaction_names import Meaning
 
 # A key and its colon; backslashes before the closing quote say how deep in strings it stands.
-_KEY = re.compile(r'"([\w.$ \\-]{2,80}+)"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*', re.ASCII)
+_KEY = re.compile(r'"([\w.$ \\-]{2,80}+)"(?::|(?:\s|\\+[nrt])+:)(?:\s|\\+[nrt])*', re.ASCII)
 _QUOTE = re.compile(r'(\\*)"|\n')
 _WRAPPED = re.compile(
     r'\{(?:\s|\\+[nrt])*\\*"(?:value|plaintext)\\*"(?:\s|\\+[nrt])*:(?:\s|\\+[nrt])*', re.ASCII
@@ -43,10 +44,10 @@ def json_finds(text: str) -> Iterator[Find]:
     Strings and numbers count, and those in arrays; objects, booleans and null do not, so that a
     JSON schema's property called ``password`` survives.
     """
-    keys = names_in(_KEY, '"', text)
-    if not _VALUE_KEYS.isdisjoint(key.rstrip("\\") for key in keys):
+    keys = frozenset(names_in(_KEY, '"', text))
+    has_values, wanted = (_known_keys if len(keys) < _FEW_KEYS else _keys)(keys)
+    if has_values:
         yield from _name_value_finds(text)
-    wanted = {key: meaning for key in keys if (meaning := field_meaning(_plain_key(key)))}
     if not wanted:
         return
     walk = _Walk(len(text) * 8 + _WALKED_CHARACTERS)
@@ -57,6 +58,16 @@ def json_finds(text: str) -> Iterator[Find]:
         depth = _depth(text, match.start())
         if depth is not None:
             yield from _leaves(text, match.end(), depth, meaning, walk)
+
+
+def _keys(keys: frozenset[str]) -> tuple[bool, dict[str, Meaning]]:
+    """Return whether a pair may be among the keys of a text, and those that mean a credential."""
+    has_values = not _VALUE_KEYS.isdisjoint(key.rstrip("\\") for key in keys)
+    return has_values, {key: meaning for key in keys if (meaning := field_meaning(_plain_key(key)))}
+
+
+_FEW_KEYS = 64
+_known_keys = lru_cache(maxsize=256)(_keys)  # requests of one kind have the same keys
 
 
 class _Walk:

@@ -198,7 +198,8 @@ _ASSIGNED = re.compile(
 )
 # A header, a line of YAML or of a settings file: `X-Api-Key: …`. Shorter values are words, as in prose.
 _LINE = re.compile(
-    r":(?:(?<=[kK]ey:)|(?<=KEY:)|(?<=oken:)|(?<=OKEN:)|(?<=ecret:)|(?<=SECRET:)|(?<=assword:)|(?<=PASSWORD:))"
+    r":(?=[ %+])"  # which most colons of JSON are not followed by
+    r"(?:(?<=[kK]ey:)|(?<=KEY:)|(?<=oken:)|(?<=OKEN:)|(?<=ecret:)|(?<=SECRET:)|(?<=assword:)|(?<=PASSWORD:))"
     r"(?: |%20|\+){1,4}[\"']?(?P<v>[\w.~+/-]{12,}=*)(?![\w(\[{])",
     re.ASCII,
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHARACTERS_A_JUMP = 2048
+_SHORT = 32 * 1024  # characters: a text with names in it has too many signs for the few jumps
 
 
 def sparse(pattern: re.Pattern[AnyStr], sign: AnyStr, text: AnyStr) -> Iterator[re.Match[AnyStr]]:
@@ -37,7 +38,7 @@ def sparse(pattern: re.Pattern[AnyStr], sign: AnyStr, text: AnyStr) -> Iterator[
 
 def names_in(pattern: re.Pattern[str], sign: str, text: str) -> set[str]:
     """Return the first groups of what `sparse` yields."""
-    if len(text) < _CHARACTERS_A_JUMP:
+    if len(text) < _SHORT:
         return set(pattern.findall(text))
     return {match[1] for match in sparse(pattern, sign, text)}
 

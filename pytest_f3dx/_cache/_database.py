@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from pytest_f3dx._cache import _layout, _log
-from pytest_f3dx._cache._layout import APPLICATION_ID, VERSION, committing
+from pytest_f3dx._cache._layout import APPLICATION_ID, VERSION, Committing
 from pytest_f3dx.errors import CacheError, CacheFormatError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Database:
     @contextmanager
     def _exclusive(self, connection: sqlite3.Connection) -> Iterator[None]:
         self.retried(lambda: connection.execute("BEGIN EXCLUSIVE"))
-        with committing(connection):
+        with Committing(connection):
             yield
 
     def _check(self, connection: sqlite3.Connection) -> int:
@@ -214,7 +214,7 @@ class Database:
                     with suppress(OSError, sqlite3.Error):  # there is no room: the commit itself will say so
                         _log.grow(connection, self.path, self._begin)
                 self._begin(connection)
-                with committing(connection):
+                with Committing(connection):
                     return action(connection)
             except sqlite3.Error as error:
                 raise self.explained(error) from error

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LOG_BYTES = 4 * 1024 * 1024  # of pages, when SQLite copies them into the file and begins the log anew
+# Of pages, when SQLite copies them into the file, which waits for the disk twice, and begins the log anew:
+# with half as much a put of 100 KB takes 8 % longer.
+LOG_BYTES = 8 * 1024 * 1024
 _CACHE_KB = 2000  # SQLite's own default
 
 
