@@ -189,12 +189,11 @@ class Auditor(Redactor):
         self._where = f"{side} status line"
         return clean
 
-    def _deep(self, text: str, finder: Finder | None = None, *, depth: int = 3) -> str:
-        is_outermost = depth == 3  # noqa: PLR2004 - as deep as `Redactor` goes
-        if is_outermost and finder is not None and not self._top:
+    def _deep(self, text: str, finder: Finder | None = None) -> str:
+        if finder is not None and not self._top:
             self._top = text
-        clean = super()._deep(text, finder, depth=depth)
-        if is_outermost and finder is not None:
+        clean = super()._deep(text, finder)
+        if finder is not None:
             for label, view in views(clean):
                 self._view(label, view)
         return clean

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
@@ -35,7 +36,7 @@ from pytest_f3dx._redaction_headers import (
     is_kept_request_header,
     is_network_cookie,
 )
-from pytest_f3dx._redaction_names import PLACEHOLDER, is_opaque, is_placeholder
+from pytest_f3dx._redaction_names import PLACEHOLDER, is_opaque
 from pytest_f3dx._redaction_places import plain_placeholders
 from pytest_f3dx._redaction_shapes import Find, starts_word
 from pytest_f3dx._redaction_streams import is_stream, percent_strand, strands
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     Finder = Callable[[str], Iterable[Find]]
 
-_DEPTH = 3  # base64 within base64 within base64
 _LEARNT_CHARACTERS = 16  # a shorter value may be a word that stands elsewhere by chance
 _LEARNT_VALUES = 128  # the newest; each costs a substring search in every later body
 # Variables that hold a credential, and how long a value of theirs is at least: a shorter one, or a plain
@@ -107,9 +107,9 @@ class Redactor:
         self._kept = frozenset(name.lower() for name in keep_headers)
         self._lock = RLock()
         self._placeholders: dict[str, str] = {}
-        self._last: dict[str, int] = {}
+        self._last: defaultdict[str, int] = defaultdict(int)
         self._learnt: dict[str, tuple[str, str]] = {}
-        self._lessons = 0
+        self._lesson = object()  # another one whenever something is learnt
         self._given = spellings_of(values or {})
         self._exact = frozenset(allow)
         self._allowed = [pattern for pattern in map(_compiled, allow) if pattern]
@@ -122,11 +122,11 @@ class Redactor:
             request: As the client sent it, content encoding undone.
         """
         with self._lock:
-            lessons = self._lessons
+            lesson = self._lesson
             uri = self._address(request.uri)
             headers = tuple(self._request_headers(request.headers))
             body = self._body(request.body, request.headers)
-            if lessons != self._lessons:
+            if lesson is not self._lesson:
                 uri, headers = self._deep(uri), self._recheck(headers)
                 body = self._body(body, headers, learnt_only=True)
         return replace(request, uri=uri, headers=headers, body=body)
@@ -140,10 +140,10 @@ class Redactor:
         """
         failure = response.failure
         with self._lock:
-            lessons = self._lessons
+            lesson = self._lesson
             headers = tuple(self._response_headers(response.headers, method))
             body = self._body(response.body, response.headers)
-            if lessons != self._lessons:
+            if lesson is not self._lesson:
                 headers = self._recheck(headers)
                 body = self._body(body, headers, learnt_only=True)
             reason = self.text(response.reason)
@@ -246,16 +246,23 @@ class Redactor:
             else:
                 return text
 
-    def _deep(self, text: str, finder: Finder | None = None, *, depth: int = _DEPTH) -> str:
-        """Redact a text, what it says with percent signs undone, and what stands in it as base64."""
+    def _deep(self, text: str, finder: Finder | None = None) -> str:
+        """Redact a text and what stands in it encoded."""
+        return self._decoded(text, finder)
+
+    def _decoded(self, text: str, finder: Finder | None) -> str:
+        """Redact a text, what it says with percent signs undone, and what stands in it as base64.
+
+        That may hold base64 again, however deep: each is a quarter shorter than what it stands in.
+        """
         text = self._scrub(text, finder)
         while (strand := percent_strand(text)) and (
             finds := self._finds(strand.text, finder and named_finds)
         ):
             text = strand.replaced((f.start, f.end, self._written(f._replace(encoded=False))) for f in finds)
         parts, position = [], 0
-        for start, end, inner in encoded_texts(text) if depth else ():
-            clean = self._deep(inner, finder and named_finds, depth=depth - 1)
+        for start, end, inner in encoded_texts(text):
+            clean = self._decoded(inner, finder and named_finds)
             if clean is not inner:
                 parts += [text[position:start], encode_like(clean, text[start:end])]
                 position = end
@@ -278,10 +285,7 @@ class Redactor:
                 group = match.lastindex or 0
                 if match[group]:
                     found.append(Find(*match.span(group), name, match[group]))
-        finds = chosen(text, found)
-        if self._exact and finds:
-            return [find for find in finds if not self._is_allowed(find.value)]
-        return finds
+        return [find for find in chosen(text, found) if not self._is_allowed(find.value)]
 
     def _is_allowed(self, value: str) -> bool:
         return value in self._exact or any(pattern.fullmatch(value) for pattern in self._allowed)
@@ -305,7 +309,8 @@ class Redactor:
         key = _same_in_any_view(value)
         known = self._placeholders.get(key)
         if known is None:
-            number = self._last[name] = self._last.get(name, 0) + 1
+            self._last[name] += 1
+            number = self._last[name]
             known = f"[redacted:{name}]" if number == 1 else f"[redacted:{name}-{number}]"
             self._placeholders[key] = known
             self._learn(name, key)
@@ -317,7 +322,7 @@ class Redactor:
             return
         for match in PLACEHOLDER.finditer(text):
             name = match[1].lower()
-            self._last[name] = max(self._last.get(name, 0), int(match[2] or 1))
+            self._last[name] = max(self._last[name], int(match[2] or 1))
 
     def _learn_header(self, name: str, value: str) -> None:
         """Remember the credential of a header that is dropped, and the password in that of Basic auth."""
@@ -330,11 +335,9 @@ class Redactor:
 
     def _learn(self, name: str, value: str) -> None:
         """Remember a long value so that it is found wherever it stands."""
-        if not is_opaque(value, _LEARNT_CHARACTERS) or is_placeholder(value):
+        if value in self._learnt or not is_opaque(value, _LEARNT_CHARACTERS):
             return
-        if value in self._learnt:
-            return
-        self._lessons += 1
+        self._lesson = object()
         for spelling in _spellings(value):
             self._learnt[spelling] = (name, value)
         while len(self._learnt) > _LEARNT_VALUES:

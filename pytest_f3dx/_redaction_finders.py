@@ -42,7 +42,7 @@ def body_finds(text: str, content_type: str) -> Iterator[Find]:
     """Yield what names and shapes show in a body."""
     kind = content_type.lower()
     if "x-www-form-urlencoded" in kind:
-        yield from pair_finds(text, 0, len(text))
+        yield from pair_finds(text, 0)
     elif "multipart/" in kind:
         yield from multipart_finds(text, content_type)
     yield from named_finds(text)
@@ -90,7 +90,7 @@ def chosen(text: str, finds: list[Find]) -> list[Find]:
     kept: list[Find] = []
     for candidate in sorted(finds, key=lambda find: (find.start, -find.end)):
         find = _without_scheme(text, candidate)
-        if find.start >= find.end or is_placeholder(find.value) or (kept and find.start < kept[-1].end):
+        if is_placeholder(find.value) or (kept and find.start < kept[-1].end):
             continue
         cuts_one = any(start < edge < end for start, end in taken for edge in (find.start, find.end))
         if not cuts_one and not _is_redacted(text, find, taken):
@@ -100,13 +100,13 @@ def chosen(text: str, finds: list[Find]) -> list[Find]:
 
 def _is_redacted(text: str, find: Find, taken: list[tuple[int, int]]) -> bool:
     """Whether a find begins with a placeholder and what is glued to it, as a next delta is, is no secret."""
-    end = next((end for start, end in taken if start == find.start and end <= find.end), None)
+    end = next((end for start, end in taken if start == find.start), None)
     return end is not None and not is_opaque(text[end : find.end], _GLUED)
 
 
 def _without_scheme(text: str, find: Find) -> Find:
     """Leave "Bearer " standing, so that a token is the same value in a header and in a field."""
-    raw = SCHEME.match(text, find.start, find.end)
+    raw = SCHEME.match(text, find.start)
     value = SCHEME.match(find.value)
     if raw is None or value is None:
         return find

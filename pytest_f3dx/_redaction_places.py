@@ -191,18 +191,17 @@ def _is_text_token(text: str, find: Find) -> bool:
 _PAIR = re.compile(r"([^=&;#?]*)=([^&#]*)")
 
 
-def pair_finds(text: str, start: int, end: int) -> Iterator[Find]:
+def pair_finds(text: str, start: int) -> Iterator[Find]:
     """Yield the values of a query string or form whose name means a credential.
 
     Args:
-        text: Text that holds the pairs.
+        text: Text that ends with the pairs.
         start: Where they begin.
-        end: Where they end.
 
     Yields:
         One find a value, still percent-encoded in the text, decoded in ``value``.
     """
-    for match in _PAIR.finditer(text, start, end):
+    for match in _PAIR.finditer(text, start):
         yield from _parameter(match.start(2), match[1], match[2])
 
 
@@ -247,7 +246,7 @@ def address_finds(url: str) -> Iterator[Find]:
         yield from _userinfo(authority.start(1), authority[1])
     position = min((at for at in (url.find("?"), url.find("#")) if at >= 0), default=len(url))
     yield from _segment_finds(url, position)
-    yield from pair_finds(url, position, len(url))
+    yield from pair_finds(url, position)
 
 
 _SEGMENT = re.compile(r"/([A-Za-z][\w-]{2,30})/(?=([^/?#]{16,512}))", re.ASCII)

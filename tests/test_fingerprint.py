@@ -25,6 +25,7 @@ from pytest_f3dx._fingerprint import (
     parsed_body,
     raw_digest,
 )
+from pytest_f3dx._fingerprint import digest as bytes_digest
 from pytest_f3dx._model import Headers, Request
 from pytest_f3dx.errors import SettingsError
 
@@ -716,3 +717,17 @@ def test_what_the_fingerprint_cannot_see_does_not_change_the_raw_digest() -> Non
     other = Request(one.method, one.uri, more, one.body)
     assert raw_digest(one) == raw_digest(other)
     assert fingerprint_request(one) == fingerprint_request(other)
+
+
+def test_a_digest_in_bytes_is_the_fingerprint_that_is_written() -> None:
+    """The cache keeps 32 bytes where a cassette has hex digits."""
+    assert bytes_digest({"a": 1}).hex() == fingerprint({"a": 1})
+    assert bytes_digest({"a": 1}) != bytes_digest({"a": 2})
+
+
+def test_a_raw_digest_is_of_lengths_and_texts() -> None:
+    """It may be kept in files."""
+    assert (
+        raw_digest(Request("GET", "https://h.test/", (), b""))
+        == blake3(b"3:GET15:https://h.test/0:").hexdigest()
+    )

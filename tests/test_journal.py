@@ -442,3 +442,21 @@ def test_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(PendingError, match="reason    "):
         first.adopt()
     assert target.exists()
+
+
+def test_what_is_in_the_cassette_is_waiting_no_more(tmp_path: Path) -> None:
+    """The own journal goes when its exchanges are folded, and the next exchange opens another one."""
+    journal = Journal(tmp_path, NAME, "run1")
+    journal.drop_own()
+    assert not journal.is_waiting()
+    journal.append(ONE)
+    assert journal.is_waiting()
+    journal.drop_own()
+    assert not journal.is_waiting()
+    journal.append(TWO)
+    assert journal.is_waiting()
+    for path in tmp_path.rglob("*.jsonl"):
+        path.unlink()
+    journal.drop_own()
+    assert not journal.is_waiting()
+    journal.release()

@@ -10,11 +10,12 @@ import pytest
 from pytest_f3dx._model import Request, Response
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import encode_like, encoded_texts, has_run, redact_frames
+from pytest_f3dx._redaction_finders import chosen
 from pytest_f3dx._redaction_headers import is_credential_header
-from pytest_f3dx._redaction_names import field_meaning, kebab
+from pytest_f3dx._redaction_names import field_meaning, is_opaque, kebab
 from pytest_f3dx._redaction_places import json_finds
-from pytest_f3dx._redaction_shapes import SHAPES, _Hints, _shape, is_basic, shape_matches
-from pytest_f3dx._redaction_streams import strands
+from pytest_f3dx._redaction_shapes import SHAPES, Find, _Hints, _shape, is_basic, is_run, shape_matches
+from pytest_f3dx._redaction_streams import is_stream, strands
 from tests.server import amazon_event
 from tests.test_redaction_streams import message
 
@@ -125,6 +126,32 @@ def test_basic_credentials_padded_too_much_are_some() -> None:
     assert not is_basic("research")
 
 
+def test_base64_is_found_beside_characters_of_any_script() -> None:
+    """They are none of base64."""
+    assert decoded(SENTENCE.encode(), before="… ", after=" 東") == [SENTENCE]
+
+
+def test_every_text_in_base64_is_redacted_and_what_is_between_them_stays() -> None:
+    """Each is put back in its place."""
+    one, other = (base64.b64encode(f"{SENTENCE}{KEY}{n}".encode()).decode() for n in "ab")
+    parts = sent(f"<{one}|{other}>")[1:-1].split("|")
+    assert [base64.b64decode(part).decode() for part in parts] == [
+        f"{SENTENCE}[redacted:openai-key]",
+        f"{SENTENCE}[redacted:openai-key-2]",
+    ]
+
+
+def test_base64_within_base64_is_looked_into_however_deep() -> None:
+    """A secret does not hide by being encoded once more."""
+    text = f"{SENTENCE}{KEY}"
+    for _ in range(7):
+        text = base64.b64encode(text.encode()).decode()
+    clean = sent(text)
+    for _ in range(7):
+        clean = base64.b64decode(clean).decode()
+    assert clean == f"{SENTENCE}[redacted:openai-key]"
+
+
 # -- frames ------------------------------------------------------------------------------------------
 
 
@@ -214,6 +241,68 @@ def test_an_own_pattern_may_begin_with_flags() -> None:
     )
 
 
+def test_a_value_that_is_shared_keeps_its_name() -> None:
+    """What one redactor has learnt is called the same by another."""
+    first, second = Redactor(), Redactor()
+    second.share(first)
+    sent(json.dumps({"client_secret": A}), first)
+    assert sent(f"say {A}", second) == "say [redacted:client-secret]"
+
+
+def test_the_highest_number_of_a_name_counts_as_taken() -> None:
+    """Also if a lower one comes later."""
+    redactor = Redactor()
+    sent("[redacted:password-3]", redactor)
+    sent("[redacted:password-2]", redactor)
+    assert sent('{"password": "hunter2"}', redactor) == '{"password": "[redacted:password-4]"}'
+
+
+def test_words_below_a_name_are_replaced_there_only() -> None:
+    """A value that reads as words is not looked for elsewhere."""
+    assert sent('{"a": "internationalization", "password": "internationalization"}') == (
+        '{"a": "internationalization", "password": "[redacted:password]"}'
+    )
+
+
+def test_each_exchange_is_looked_through_again_for_what_it_named_late() -> None:
+    """Not the first alone."""
+    redactor = Redactor()
+    for value in (A, A[::-1]):
+        clean = sent(json.dumps({"a": f"<{value}>", "password": value}), redactor)
+        assert value not in clean
+        named = (("x-trace", value), ("x-api-key", value))
+        assert value not in str(redactor.response(Response(200, "OK", named, value.encode())))
+
+
+def test_so_many_values_are_kept_in_mind_exactly() -> None:
+    """The newest 128: the oldest of them is still known, and the one before it is not."""
+    redactor = Redactor()
+    values = [f"a1B2c3D4e5F6g7H8{n:04}" for n in range(129)]
+    for value in values:
+        sent(json.dumps({"password": value}), redactor)
+    assert values[1] not in sent(f"say {values[1]}", redactor)
+    assert values[0] in sent(f"say {values[0]}", redactor)
+
+
+def test_the_outermost_of_overlapping_finds_is_taken_and_all_that_only_touch() -> None:
+    """In one go, in order."""
+    text = "abcdefghijklmnop"
+    short, long, beside, later = (Find(a, b, "x", text[a:b]) for a, b in ((0, 4), (0, 6), (6, 9), (12, 14)))
+    assert chosen(text, [later, short, beside, long]) == [long, beside, later]
+
+
+def test_a_scheme_that_only_the_value_shows_is_no_scheme() -> None:
+    """Escapes within the word before a token hide nothing."""
+    assert A not in sent(f'{{"access_token": "Bear\\u0065r {A}"}}')
+
+
+@pytest.mark.parametrize("value", ["a1 b2c3d4e5", "a1b2c3d4é", "a1b2c3d"])
+def test_what_has_spaces_or_letters_of_other_scripts_is_not_opaque(value: str) -> None:
+    """Nor is what is too short."""
+    assert not is_opaque(value, 8)
+    assert is_opaque("a1b2c3d4", 8)
+
+
 # -- JSON, forms -------------------------------------------------------------------------------------
 
 
@@ -266,6 +355,33 @@ def test_bytes_that_are_no_text_are_values_of_their_own() -> None:
     )
 
 
+def test_the_name_of_a_key_is_read_through_its_escapes() -> None:
+    """Those of its closing quote are none of it, and no letter is."""
+    assert "hunter2" not in sent(r'{"a": "{\"pass\u0077ord\": \"hunter2\"}"}')
+    assert "hunter2" in sent('{"passwordX": "hunter2"}')
+
+
+def test_a_link_is_redacted_up_to_its_last_letter() -> None:
+    """Only signs that end a sentence are left."""
+    assert sent(f"see https://h.test/?token={A}X.") == "see https://h.test/?token=[redacted:token]."
+
+
+@pytest.mark.parametrize("place", ["?token={}", "#token={}", "/access_token/{}"])
+def test_an_address_may_begin_with_any_of_its_parts(place: str) -> None:
+    """As the address of a redirect does."""
+    headers = (("location", place.format(A)),)
+    ((_, value),) = Redactor().response(Response(302, "Found", headers, b"")).headers
+    assert A not in value
+
+
+def test_segments_that_differ_in_a_byte_are_values_of_their_own() -> None:
+    """Also if that byte is no text."""
+    redactor = Redactor()
+    for byte, mark in (("FF", "token"), ("FE", "token-2"), ("FF", "token")):
+        request = Request("GET", f"https://h.test/token/%{byte}{A}", (), b"")
+        assert redactor.request(request).uri == f"https://h.test/token/[redacted:{mark}]"
+
+
 # -- shapes ------------------------------------------------------------------------------------------
 
 
@@ -284,6 +400,20 @@ def test_every_match_of_a_shape_is_found() -> None:
     (shape,) = [shape for shape in SHAPES if shape.name == "groq-key"]
     key = "gsk_" + A * 2
     assert len(list(shape_matches(f"{key} {key}1, x{key} {key}2", shape))) == 3
+
+
+def test_a_variable_is_named_as_it_is_written() -> None:
+    """However long it is and whatever stands before it."""
+    assert sent(f"my_ACME_API_KEY={A}") == "my_ACME_API_KEY=[redacted:acme-api-key]"
+    assert A not in sent(f"{'A' * 60}_SECRET={A}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a" * 16, True), ("a" * 15, False), ("a b" * 9, False), ("é" * 16, False)]
+)
+def test_a_part_of_a_run_is_long_and_in_one_piece(text: str, *, expected: bool) -> None:
+    """Sixteen characters that keys are made of."""
+    assert is_run(text) is expected
 
 
 # -- streams -----------------------------------------------------------------------------------------
@@ -326,3 +456,17 @@ def test_texts_of_several_parts_are_not_mixed_by_name_or_index() -> None:
     """Parts of one name and index belong together, whatever else an event holds."""
     body = '{"a": "1", "a": "2", "b": "x"}\n{"a": "3", "a": "4", "b": "y"}\n'
     assert [strand.text for strand in strands(body)] == ["13", "24", "xy", "1234"]
+
+
+def test_a_text_may_begin_with_a_percent_sign() -> None:
+    """Its first character counts."""
+    clean = sent("%22password%22%3A%22hunter2%22")
+    assert clean == "%22password%22%3A%22[redacted:password]%22"
+
+
+def test_a_stream_of_no_declared_type_is_one_by_its_head() -> None:
+    """By how it begins, not by what comes late in it."""
+    body = f'{{"text": "{KEY[:12]}"}}\n{{"text": "{KEY[12:]}"}}\n'.encode()
+    assert KEY[12:].encode() not in Redactor().response(Response(200, "OK", (), body)).body
+    assert not is_stream("x" * 5000 + '\n{"a": 1}', "text/plain")
+    assert is_stream(' [{"a": 1}\n,\n{"a": 2}]', "application/json")
