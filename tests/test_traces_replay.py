@@ -18,8 +18,9 @@ import pytest
 
 from pytest_f3dx import Cache, CassetteMiss, Drift, Entry, Report, compare, iter_replay, replay, replay_row
 from pytest_f3dx._diff._endpoint import EndpointJudge
+from pytest_f3dx._redaction_shapes import runs_of
 from pytest_f3dx._traces import _pool
-from pytest_f3dx._traces._verdicts import described
+from pytest_f3dx._traces._verdicts import described, digest_of
 from pytest_f3dx.errors import JudgeError, MissError, SettingsError, TraceError
 
 if TYPE_CHECKING:
@@ -467,6 +468,14 @@ def test_a_comparison_is_described_alike_in_every_run(value: object, wanted: obj
     """Functions by name, options by value, objects by what they say of themselves, without addresses or keys."""
     assert described(value) == wanted
     assert "none" not in str(described(EndpointJudge("http://h.test/v1", "m", api_key="none")))
+
+
+def test_what_a_verdict_is_about_needs_no_search_for_keys() -> None:
+    """The digest of a row says all of it, and stands in pieces that are too short for a key."""
+    first, second = (digest_of(row) for row in rows_of(2))
+    assert first != second
+    assert len(first.replace(" ", "")) == 64
+    assert runs_of(first.encode()) == []
 
 
 def test_async_target_resumes_too(tmp_path: Path) -> None:
