@@ -133,3 +133,15 @@ def test_nothing_given_is_nothing_known() -> None:
     """A glance without values and patterns of the project sees the keys of the table alone."""
     assert Glance().may_hold_secret(json.dumps({"a": KEYS[0]}).encode())
     assert not Glance().may_hold_secret(json.dumps({"a": "ticket-42 and plum.Tr33-9183"}).encode())
+
+
+def test_what_stands_in_a_text_in_another_spelling_is_looked_for() -> None:
+    """A percent sign with its digits or an escaped letter is enough, and so is a short text that is compressed."""
+    glance = Glance()
+    assert glance.may_hold_secret(b'{"a": "x%25"}')
+    assert glance.may_hold_secret(rb'{"a": "x\u0041"}')
+    assert not glance.may_hold_secret(b'{"a": "100 % of 0"}')
+    assert not glance.may_hold_secret(rb'{"a": "0\n1"}')
+    packed = base64.b64encode(gzip.compress(b'{"pwd":"hunter2"}', mtime=0)).decode()
+    assert len(packed) < 60
+    assert glance.may_hold_secret(json.dumps({"a": packed}).encode())
