@@ -18,10 +18,13 @@ from pytest_f3dx._yaml_read import RECORD_AGAIN
 from pytest_f3dx.errors import BlobError, CassetteError, CassetteFormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_f3dx._blobs import BlobStore
     from pytest_f3dx._model import Headers
+
+    Write = Callable[[Request | Response, BlobStore], bytes]
 
 FORMAT = "f3dx/1"
 KEY = "jcs-blake3/1"
@@ -29,7 +32,7 @@ COMMENT = (
     "# pytest-f3dx cassette: recorded traffic, reviewed like code. https://github.com/pytest-f3dx/pytest-f3dx"
 )
 END = "..."
-_INDENT = 2  # columns, of an interaction
+_INDENT = 6  # columns, of the fields of a request or response
 FINGERPRINT = re.compile(r"b3:[0-9a-f]{64}")
 _ENDED = re.compile(rb"\n\.\.\.[ \t\r\n]*\n\Z")
 _FORMAT_LINE = re.compile(rb"""^format:[ \t]*["']?(f3dx/[^\s"']*)""", re.MULTILINE)
@@ -44,12 +47,13 @@ def dump(cassette: Cassette, blobs: BlobStore) -> str:
     return encode(cassette, blobs).decode()
 
 
-def encode(cassette: Cassette, blobs: BlobStore) -> bytes:
+def encode(cassette: Cassette, blobs: BlobStore, write: Write | None = None) -> bytes:
     """Write a cassette.
 
     Args:
         cassette: Redacted, content encodings undone.
         blobs: Is given what is large and opaque; the caller flushes it before the text is saved.
+        write: Gives what `part` gives, which may be at hand.
 
     Returns:
         The file; equal cassettes give equal bytes, and a loaded one gives what it was loaded from.
@@ -65,18 +69,33 @@ def encode(cassette: Cassette, blobs: BlobStore) -> bytes:
     if cassette.match_headers:
         fields["match_headers"] = list(cassette.match_headers)
     from pytest_f3dx._yaml_write import encode as yaml  # its patterns cost 18 ms, and a replay writes nothing
+    from pytest_f3dx._yaml_write import scalar
 
+    write = write or part
     out = [f"{COMMENT}\n".encode(), yaml(fields)]
     out.append(b"interactions:\n" if cassette.interactions else b"interactions: {}\n")
-    for (
-        key,
-        each,
-    ) in cassette.interactions.items():  # one by one: a parsed body takes more memory
-        request = _request_fields(each.request, blobs)
-        responses = [_response_fields(response, blobs) for response in each.responses]
-        out.append(yaml({key: {"request": request, "responses": responses}}, _INDENT))
+    for key, each in cassette.interactions.items():
+        out += (b"  ", scalar(key), b":\n", write(each.request, blobs))
+        out += [write(response, blobs) for response in each.responses]
     out.append(f"{END}\n".encode())
     return b"".join(out)
+
+
+def part(message: Request | Response, blobs: BlobStore) -> bytes:
+    """Write the lines of a request, or of one of the responses below it, as they stand in every cassette.
+
+    Args:
+        message: Redacted, content encoding undone.
+        blobs: As for `encode`.
+
+    Raises:
+        ValueError: As for `encode`.
+    """
+    from pytest_f3dx._yaml_write import encode as yaml
+
+    if isinstance(message, Request):
+        return b"    request:\n%b    responses:\n" % yaml(_request_fields(message, blobs), _INDENT)
+    return b"    - %b" % yaml(_response_fields(message, blobs), _INDENT)[_INDENT:]
 
 
 def load(data: bytes, path: Path, blobs: BlobStore) -> Cassette:

@@ -310,6 +310,7 @@ class Recorder:
         self._facts.recorded += 1
         if not response.failure:
             self._fresh.setdefault(ticket.fingerprint, response)
+        self._store.prepare(exchange)
 
     @contextmanager
     def _landing(self, ticket: Ticket) -> Iterator[None]:

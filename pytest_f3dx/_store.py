@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_f3dx._config import Config
     from pytest_f3dx._journal import Exchange, Journal
     from pytest_f3dx._model import Request, Response
+    from pytest_f3dx._rendered import Rendered
     from pytest_f3dx._view import View
 
     Look = Callable[[str, bytes, Mapping[str, bytes]], None]  # path, the file, blobs
@@ -68,6 +69,7 @@ class Store:
         is_plain = config.record == "none" and not self.is_shared and not config.match_headers
         self._answers = answers if is_plain else None
         self._known: Known | None = None
+        self._rendered: Rendered | None = None
 
     def exists(self) -> bool:
         """Whether anything, readable or not, stands at the path."""
@@ -188,6 +190,14 @@ class Store:
 
     # -- writing -------------------------------------------------------------------------------
 
+    def prepare(self, exchange: Exchange) -> None:
+        """Do what can be done for folding an exchange before its test has passed."""
+        if self._rendered is None:
+            from pytest_f3dx._rendered import Rendered
+
+            self._rendered = Rendered()
+        self._rendered.add(exchange)
+
     def fold(
         self,
         exchanges: Iterable[Exchange],
@@ -297,7 +307,7 @@ class Store:
 
         check_inside(self.path, self._root)
         blobs = self._blobs()
-        data = encode(cassette, blobs)
+        data = encode(cassette, blobs, self._rendered.part if self._rendered else None)
         look(str(self.path), data, blobs.pending)
         blobs.flush()  # before the cassette that names them
         write_atomic(self.path, data)
