@@ -548,3 +548,33 @@ def test_blake3_is_blake3() -> None:
         assert blake3(body).hexdigest() == case["hash"]
     for case in vectors["extra"]:
         assert blake3(case["text"].encode()).hexdigest() == case["hash"]
+
+
+def wrapped(leaf: object, levels: int) -> object:
+    """Put a value into so many arrays."""
+    for _ in range(levels):
+        leaf = [leaf]
+    return leaf
+
+
+def test_what_is_too_deep_is_told_apart_and_spelt_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the depth that has a plain form each value has its own, whether the encoder gave up or not."""
+    spelt = [canonical(wrapped(leaf, MAX_DEPTH + 40)) for leaf in (1, 2, "1", {"a": 1}, {"a": [1, 1]})]
+    assert len(set(spelt)) == len(spelt)
+
+    dumps = rfc8785.dumps
+
+    def gives_up(value: Any) -> bytes:
+        if isinstance(value, list):
+            raise RecursionError
+        return dumps(value)
+
+    monkeypatch.setattr(rfc8785, "dumps", gives_up)
+    assert spelt[0] == canonical(wrapped(1, MAX_DEPTH + 40))
+
+
+def test_a_container_may_stand_in_several_places() -> None:
+    """One object twice, side by side and below one another, is not a container that contains itself."""
+    shared: list[object] = [2**60]
+    value = [shared, [shared], {"a": shared, "b": [shared, shared]}, shared]
+    assert canonical(value) == canonical(json.loads(json.dumps(value)))

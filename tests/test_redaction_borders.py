@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import textwrap
 
 import pytest
 
+from pytest_f3dx._audit import Auditor
+from pytest_f3dx._model import Request, Response
 from pytest_f3dx._redaction import Redactor
 from pytest_f3dx._redaction_encoded import _is_readable, encode_like, has_run
 from pytest_f3dx._redaction_finders import chosen, text_finds
+from pytest_f3dx._redaction_glance import Glance
 from pytest_f3dx._redaction_headers import is_credential_header
 from pytest_f3dx._redaction_names import is_opaque, kebab
 from pytest_f3dx._redaction_places import address_finds, json_finds, link_finds
@@ -63,8 +68,6 @@ def test_a_stream_with_halves_of_characters_is_redacted() -> None:
     body = "".join(f'data: {{"delta":"{piece}"}}\n\n' for piece in pieces)
     assert Redactor().text(body) == body  # the emoji parts it
     body = "".join(f'data: {{"delta":"{piece}"}}\n\n' for piece in (SECRET[:9], SECRET[9:], "\\ud83d"))
-    from pytest_f3dx._model import Response
-
     clean = Redactor().response(Response(200, "", (("content-type", EVENT_STREAM),), body.encode())).body
     assert SECRET[9:] not in clean.decode()
     assert b"\\ud83d" in clean
@@ -247,3 +250,68 @@ def test_the_name_in_a_placeholder(words_: tuple[str, ...], name: str) -> None:
 def test_headers_of_credentials(name: str) -> None:
     """Those of the table, and those whose name means one."""
     assert is_credential_header(name)
+
+
+# --- long texts, repeated finds, views
+
+
+PROSE = "the quick brown fox jumps over the lazy dog " * 120
+
+
+@pytest.mark.parametrize("name", ["api_key", "password"])
+def test_fields_are_read_in_long_texts(name: str) -> None:
+    """A name and its value in pages of prose are found, before and behind it, in JSON and in links."""
+    pages = PROSE * 8
+    for text in (
+        f'{{"{name}": "{RANDOM}", "text": "{pages}"}}',
+        f'{{"text": "{pages}", "{name}": "{RANDOM}"}}',
+    ):
+        assert {find.value for find in json_finds(text)} == {RANDOM}
+    link = f"{pages} https://h.test/a?{name}={RANDOM} {pages}"
+    assert {find.value for find in link_finds(link)} == {RANDOM}
+
+
+def test_a_secret_that_was_learnt_is_found_wherever_it_stands() -> None:
+    """First, last and in between."""
+    clean = Redactor().text(f"DB_PASSWORD={RANDOM} {RANDOM}, {RANDOM} and {RANDOM}")
+    assert RANDOM not in clean
+    assert clean.count("[redacted:") == 4
+
+
+def test_each_answer_that_teaches_something_is_looked_through_again() -> None:
+    """What the body of a second answer names is not left in its headers, though the first has taught something, too."""
+    redactor = Redactor()
+    for n in range(3):
+        secret = f"{RANDOM[:-1]}{n}"
+        body = json.dumps({"password": secret}).encode()
+        headers = (("content-type", "application/json"), ("x-echo", secret))
+        clean = redactor.response(Response(200, "", headers, body))
+        assert secret not in str(clean)
+
+
+GZIPPED = base64.b64encode(gzip.compress(f'{{"password": "{RANDOM}"}}'.encode(), mtime=0)).decode()
+WRAPPED = "\\n".join(
+    textwrap.wrap(base64.b64encode(f'{{"a": "{PROSE[:60]}", "password": "{RANDOM}"}}'.encode()).decode(), 76)
+)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "%7B%22password%22%3A%22" + RANDOM + "%22%7D",
+        SECRET.replace("sk-", "\\u0073k-"),
+        GZIPPED,
+        WRAPPED,
+    ],
+)
+def test_a_glance_looks_for_other_views_of_a_text(hidden: str) -> None:
+    """What is percent-encoded, escaped, compressed or in lines of base64 is worth a search, which finds it."""
+    body = f'{{"text": "{hidden}"}}'.encode()
+    assert Glance().may_hold_secret(body)
+    assert Auditor().exchange(Request("CALL", "f3dx://cache", (("content-type", "application/json"),), body))
+
+
+def test_a_glance_sees_that_plain_text_needs_no_search() -> None:
+    """Neither prose nor a percent sign or a backslash in it."""
+    for text in (PROSE, "100% sure", "a \\n b \\u2013 c", "H4sIdentity"):
+        assert not Glance().may_hold_secret(f'{{"text": "{text}"}}'.encode())
