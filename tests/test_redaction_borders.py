@@ -18,7 +18,7 @@ from pytest_f3dx._redaction_glance import Glance
 from pytest_f3dx._redaction_headers import is_credential_header
 from pytest_f3dx._redaction_names import is_opaque, kebab
 from pytest_f3dx._redaction_places import address_finds, json_finds, link_finds
-from pytest_f3dx._redaction_shapes import Find
+from pytest_f3dx._redaction_shapes import _LOOSE, HINTS, SHAPES, Find
 from pytest_f3dx._redaction_streams import _plain, is_stream, percent_strand, strands
 
 RANDOM = "Zq8kTw3LmN0pXy7aB4cD9eF2"
@@ -146,6 +146,17 @@ def test_runs_of_base64_are_counted() -> None:
 
 
 # --- shapes
+
+
+def test_a_hint_brings_those_that_end_like_it() -> None:
+    """Where ``csk-`` stands, ``sk-`` does, too; a hint brings its shapes wherever it is in a run."""
+    hints = sorted({hint for shape in SHAPES for hint in shape.hints} - _LOOSE)
+    assert len(hints) > 20
+    for hint in hints:
+        found = HINTS.in_runs(f"{hint}{RANDOM}")
+        for other in hints:
+            if hint.endswith(other):
+                assert set(HINTS.of(other)) <= found
 
 
 def test_every_key_of_a_shape_is_found() -> None:
