@@ -40,3 +40,13 @@ def test_what_is_found_is_what_the_pattern_finds(pattern: re.Pattern[str], text:
 def test_what_stands_behind_the_last_jump_is_found(before: str) -> None:
     """A text with more signs than jumps is looked through to its end."""
     assert names_in(re.compile(":(key)"), ":", f"{before}:key") == {"key"}
+
+
+@pytest.mark.parametrize("pages", ["", "x" * 6000])
+@pytest.mark.parametrize("text", [":1", "::1", ":1:1", ":::1:", "::1::1", ":", ""])
+def test_signs_side_by_side_and_at_the_borders(text: str, pages: str) -> None:
+    """A match at the very start, behind another sign, or with signs within it is found once, in long texts too."""
+    for pattern in map(re.compile, (r":1", r":1|::[x1]?")):
+        for whole in (text + pages, pages + text, text + pages + text):
+            found = [match.span() for match in sparse(pattern, ":", whole)]
+            assert found == [match.span() for match in pattern.finditer(whole)]
